@@ -1,0 +1,153 @@
+"""Times the pipeline against the bare graphs it runs, on the same inputs in the same run.
+
+Every session is wrapped in a stopwatch, so the graphs' own time is taken inside the very pipeline call that it is
+compared with. What is left is the cost of everything around the models: letterbox, crops, suppression, copies.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import numpy as np
+
+from .errors import DogPluginError, PhotoError
+from .geometry import ImageArray
+from .imaging import read_photo
+from .model_package import STAGE_NAMES, ModelPackage
+from .pipeline import DogPipeline
+from .settings import Settings
+from .stages.detector import Detections, Detector
+from .stages.embedder import Embedder
+from .stages.keypoints import KeypointEstimator
+from .stages.session import Session, open_session
+
+DOGS_IN_ONE_PHOTO = (1, 2, 4, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one run showed; times in milliseconds, each the mean over photos of the photo's median over rounds.
+
+    Attributes:
+        decode_ms: a file to pixels; not part of the pipeline's time.
+        graph_ms: the ONNX Runtime call of each stage.
+        pipeline_ms: a decoded photo to its dogs.
+        by_dogs_ms: the pipeline on one photo in which the first dog counts ``n`` times, by ``n``.
+        peak_mb: largest resident memory of the process so far, megabytes.
+    """
+
+    package: str
+    threads: int
+    photos: int
+    dogs: int
+    decode_ms: float
+    graph_ms: dict[str, float]
+    pipeline_ms: float
+    by_dogs_ms: dict[int, float]
+    peak_mb: float
+
+    @property
+    def graphs_ms(self) -> float:
+        """The three graphs together."""
+        return sum(self.graph_ms.values())
+
+    @property
+    def ratio(self) -> float:
+        """The pipeline's time over its graphs' time; 1 would mean that everything else is free."""
+        return self.pipeline_ms / self.graphs_ms
+
+
+class _Stopwatch:
+    """A session that adds up the milliseconds of its runs."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.ms = 0.0
+
+    def run(self, output_names: list[str] | None, input_feed: dict[str, Any], run_options: Any = None) -> list[Any]:
+        started = time.perf_counter()
+        outputs = self._session.run(output_names, input_feed, run_options)
+        self.ms += (time.perf_counter() - started) * 1000
+        return outputs
+
+
+class _OneDogManyTimes(Detector):
+    """Answers the first dog of a photo ``count`` times."""
+
+    count = 1
+
+    def __call__(self, photo: ImageArray, min_score: float | None = None) -> Detections:
+        found = super().__call__(photo, min_score)
+        return Detections(np.repeat(found.boxes[:1], self.count, axis=0), np.repeat(found.scores[:1], self.count))
+
+
+def measure(files: Sequence[Path], package: ModelPackage, rounds: int) -> Measurement:
+    """Run every photo ``rounds`` times through the pipeline.
+
+    Raises:
+        DogPluginError: none of the files is a photo that can be read.
+    """
+    manifest = package.manifest
+    watches = {stage: _Stopwatch(open_session(package.model_path(stage))) for stage in STAGE_NAMES}
+    keypoints = KeypointEstimator(watches["keypoint"], manifest.keypoint)
+    embedder = Embedder(watches["recognition"], manifest.recognition)
+    pipeline = DogPipeline(Detector(watches["detection"], manifest.detection), keypoints, embedder, manifest.crop)
+
+    rows: list[dict[str, float]] = []
+    dogs = 0
+    photo_with_dog: ImageArray | None = None
+    for file in files:
+        try:
+            photo = read_photo(file)
+        except PhotoError as error:
+            print(f"immich-dogs: left out: {error}", file=sys.stderr)
+            continue
+        found = pipeline(photo)  # not timed: the first run of a shape allocates
+        dogs += len(found)
+        if found and photo_with_dog is None:
+            photo_with_dog = photo
+        samples = [_timed_run(file, photo, pipeline, watches) for _ in range(rounds)]
+        rows.append({name: median(sample[name] for sample in samples) for name in samples[0]})
+    if not rows:
+        raise DogPluginError("None of the files is a photo that can be read", "Name a folder that holds photos")
+
+    by_dogs = {}
+    if photo_with_dog is not None:
+        repeated = _OneDogManyTimes(watches["detection"], manifest.detection)
+        crowd = DogPipeline(repeated, keypoints, embedder, manifest.crop)
+        for repeated.count in DOGS_IN_ONE_PHOTO:
+            by_dogs[repeated.count] = median(_ms(lambda: crowd(photo_with_dog)) for _ in range(rounds + 1))
+    averages = {name: mean(row[name] for row in rows) for name in rows[0]}
+    return Measurement(
+        package=str(package),
+        threads=Settings().threads,
+        photos=len(rows),
+        dogs=dogs,
+        decode_ms=averages["decode"],
+        graph_ms={stage: averages[stage] for stage in STAGE_NAMES},
+        pipeline_ms=averages["pipeline"],
+        by_dogs_ms=by_dogs,
+        peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    )
+
+
+def _timed_run(
+    file: Path, photo: ImageArray, pipeline: DogPipeline, watches: dict[Any, _Stopwatch]
+) -> dict[str, float]:
+    for watch in watches.values():
+        watch.ms = 0.0
+    times = {"decode": _ms(lambda: read_photo(file)), "pipeline": _ms(lambda: pipeline(photo))}
+    return times | {stage: watch.ms for stage, watch in watches.items()}
+
+
+def _ms(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return (time.perf_counter() - started) * 1000

@@ -1,0 +1,1 @@
+"""The subcommands of ``immich-dogs``: ``add_parser`` declares one, ``run`` does it and returns the exit code."""

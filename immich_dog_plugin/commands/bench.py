@@ -1,0 +1,57 @@
+"""``immich-dogs bench``: what a photo costs, stage by stage, and how much of it is not the models."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..bench import Measurement, measure
+from ..errors import DogPluginError
+from ..imaging import PHOTO_SUFFIXES
+from ..model_package import DEFAULT_PACKAGE, ModelPackage
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("bench", help="time the pipeline and its models on your photos")
+    parser.add_argument("photos", type=Path, help="a folder of photos, or one photo")
+    parser.add_argument("--model", default=DEFAULT_PACKAGE, metavar="NAME_OR_PATH", help="model package")
+    parser.add_argument("--rounds", type=_positive, default=5, help="times each photo is run (default: %(default)s)")
+    parser.add_argument("--limit", type=_positive, default=50, help="at most this many photos (default: %(default)s)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    files = [args.photos] if args.photos.is_file() else sorted(_photos_under(args.photos))[: args.limit]
+    if not files:
+        raise DogPluginError(f"There is no photo in {args.photos}", "Name a folder that holds photos")
+    print(_table(measure(files, ModelPackage.open(args.model), args.rounds)))
+    return 0
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value
+
+
+def _photos_under(folder: Path) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.suffix.lower() in PHOTO_SUFFIXES and file.is_file()]
+
+
+def _table(result: Measurement) -> str:
+    rows = {"decode": result.decode_ms}
+    rows |= {f"{stage} graph": ms for stage, ms in result.graph_ms.items()}
+    rows["everything else"] = result.pipeline_ms - result.graphs_ms
+    lines = [f"{result.photos} photos, {result.dogs} dogs, {result.package}, {result.threads} threads; per photo:"]
+    lines += [f"  {name:<20}{ms:8.2f} ms" for name, ms in rows.items()]
+    photos_a_second = 1000 / (result.pipeline_ms + result.decode_ms)
+    lines.append(
+        f"  {'pipeline':<20}{result.pipeline_ms:8.2f} ms, {result.ratio:.3f} x its graphs alone; "
+        f"{photos_a_second:.1f} photos/s with decoding"
+    )
+    if result.by_dogs_ms:
+        by_dogs = ", ".join(f"{count}: {ms:.1f} ms" for count, ms in result.by_dogs_ms.items())
+        lines.append(f"dogs in one photo   {by_dogs}")
+    lines.append(f"peak memory {result.peak_mb:.0f} MB")
+    return "\n".join(lines)

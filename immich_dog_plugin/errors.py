@@ -1,0 +1,47 @@
+"""Errors that tell a user the cause and the cure."""
+
+from __future__ import annotations
+
+
+class DogPluginError(Exception):
+    """Something a user can act on.
+
+    Args:
+        cause: what is wrong, naming the file or value.
+        cure: what to do about it.
+    """
+
+    def __init__(self, cause: str, cure: str) -> None:
+        super().__init__(f"{cause}. {cure}")
+        self.cause = cause
+        self.cure = cure
+
+
+class PhotoError(DogPluginError):
+    """A photo that cannot be read; the others are not affected."""
+
+
+class ModelPackageError(DogPluginError):
+    """A model package that is missing, incomplete, corrupted or not what its manifest says."""
+
+
+class MissingExtraError(DogPluginError):
+    """A command needs a package that the base install leaves out."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package '{package}', which is not installed",
+            f"Install it with: pip install 'immich-dog-plugin[{extra}]'",
+        )
+
+
+class OutputError(DogPluginError):
+    """A result that cannot be written (full disk, no permission)."""
+
+
+class PatchError(DogPluginError):
+    """A tree that the patch does not fit."""
+
+
+class ServiceError(DogPluginError):
+    """A service that does not answer, or not as the contract says."""

@@ -1,0 +1,114 @@
+"""A photo from disk or memory as an upright RGB array, whatever its format and mode."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .errors import PhotoError
+from .geometry import ImageArray
+from .settings import Settings
+
+HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+PHOTO_SUFFIXES = HEIF_SUFFIXES | {
+    ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp",
+}  # fmt: skip
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+
+
+def read_photo(source: Path | bytes, name: str | None = None) -> ImageArray:
+    """Decode a photo once: upright (EXIF), RGB, ``uint8`` of shape ``(height, width, 3)``.
+
+    The first frame of an animation counts. Transparency is laid on white, 16-bit is scaled down, CMYK and palettes
+    are converted.
+
+    Args:
+        source: a file, or its content.
+        name: what errors call the photo; the path by default.
+
+    Raises:
+        PhotoError: empty, truncated, not an image, too large, HEIC without pillow-heif, or unreadable.
+    """
+    name = name or (str(source) if isinstance(source, Path) else "the photo")
+    try:
+        content = source if isinstance(source, bytes) else source.read_bytes()
+    except OSError as error:
+        raise PhotoError(f"{name} cannot be read ({error.strerror})", "Check that it exists and may be read") from error
+    if not content:
+        raise PhotoError(f"{name} is empty (0 bytes)", "Copy it again from its source")
+    with _explained(name, content), warnings.catch_warnings():
+        # Pillow warns of large photos (_refuse_huge has its own limit) and of broken EXIF (then there is none).
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(content)) as image:
+            _refuse_huge(image, name)
+            image.seek(0)
+            image.load()
+            return from_pil(image)
+
+
+def from_pil(image: Image.Image) -> ImageArray:
+    """An opened Pillow image as an upright RGB array ``(height, width, 3)``."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I", "F"):
+        image = _eight_bit(image)
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.array(image.convert("RGB"), dtype=np.uint8)
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Grey of 16 or 32 bits to 8 bits. Pillow's own conversion clips at 255 instead, which leaves a white photo."""
+    values = np.asarray(image, dtype=np.float64)
+    # A 16-bit photo spans 0..65535; one in mode "I" or "F" with small values already spans 0..255.
+    top = 65535.0 if values.max(initial=0) > 255 else 255.0
+    return Image.fromarray(np.clip(values * (255 / top), 0, 255).astype(np.uint8))
+
+
+def _refuse_huge(image: Image.Image, name: str) -> None:
+    megapixels = image.width * image.height / 1e6
+    limit = Settings().max_megapixels
+    if megapixels > limit:
+        raise PhotoError(
+            f"{name} has {image.width} x {image.height} pixels ({megapixels:.0f} megapixels), the limit is {limit:.0f}",
+            "Scale it down, or raise IMMICH_DOGS_MAX_MEGAPIXELS if the memory allows (about 8 MB per megapixel)",
+        )
+
+
+@contextmanager
+def _explained(name: str, content: bytes) -> Iterator[None]:
+    """Turn Pillow's many ways to fail into one error with cause and cure."""
+    try:
+        yield
+    except UnidentifiedImageError as error:
+        if content[4:8] == b"ftyp" and content[8:12] in _HEIF_BRANDS:
+            raise PhotoError(
+                f"{name} is a HEIC/HEIF photo and the package 'pillow-heif' is not installed",
+                "Install it with: pip install pillow-heif",
+            ) from error
+        raise PhotoError(f"{name} is not an image that can be read", "Remove it, or convert it to JPEG") from error
+    except Image.DecompressionBombError as error:
+        raise PhotoError(f"{name} is too large ({error})", "Scale it down") from error
+    except MemoryError as error:
+        raise PhotoError(f"{name} does not fit into the memory", "Scale it down") from error
+    # Pillow's decoders raise many kinds on damaged data: OSError (truncated), SyntaxError (PNG), ValueError, and
+    # struct.error or IndexError from its header readers. All of them mean the same to the user.
+    except (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, EOFError, ArithmeticError) as error:
+        raise PhotoError(f"{name} is damaged ({error})", "Copy it again from its source") from error
+
+
+def _register_heif() -> None:
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return
+    register_heif_opener()
+
+
+_register_heif()

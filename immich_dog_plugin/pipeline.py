@@ -1,0 +1,130 @@
+"""The way of a photo: detector -> keypoints -> crop -> embedder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import orjson
+
+from .geometry import KEYPOINT_NAMES, FloatArray, ImageArray, crop_box, face_chip, whole_box
+from .model_package import Crop, CropSpec, ModelPackage
+from .stages.detector import Detections, Detector
+from .stages.embedder import Embedder
+from .stages.keypoints import KeypointEstimator
+from .stages.session import open_session
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dog:
+    """One dog in one photo.
+
+    Attributes:
+        box: ``(4,)`` float32, ``x1 y1 x2 y2`` in photo pixels.
+        score: the detector's, 0..1.
+        keypoints: ``(5, 3)`` float32, x, y in photo pixels and score, in the order of ``KEYPOINT_NAMES``;
+            ``None`` where no face is visible.
+        crop: the part that was embedded.
+        embedding: ``(512,)`` float32 of unit length.
+    """
+
+    box: FloatArray
+    score: float
+    keypoints: FloatArray | None
+    crop: Crop
+    embedding: FloatArray
+
+
+class DogPipeline:
+    """Finds every dog of a photo and embeds it: the same code in Immich, on a folder and in a job."""
+
+    def __init__(self, detector: Detector, keypoints: KeypointEstimator, embedder: Embedder, crop: CropSpec) -> None:
+        self._detector = detector
+        self._keypoints = keypoints
+        self._embedder = embedder
+        self._crop = crop
+
+    @classmethod
+    def open(cls, package: ModelPackage) -> Self:
+        """Load the three graphs of a model package with ONNX Runtime."""
+        manifest = package.manifest
+        return cls(
+            Detector(open_session(package.model_path("detection")), manifest.detection),
+            KeypointEstimator(open_session(package.model_path("keypoint")), manifest.keypoint),
+            Embedder(open_session(package.model_path("recognition")), manifest.recognition),
+            manifest.crop,
+        )
+
+    def __call__(self, photo: ImageArray, min_score: float | None = None) -> list[Dog]:
+        """The dogs of one photo ``(height, width, 3)`` RGB, largest score first; an empty list without a dog."""
+        detections = self._detector(photo, min_score)
+        keypoints = self._keypoints(photo, detections.boxes)
+        return embed_dogs(photo, detections, faces(self._keypoints, keypoints), self._embedder, self._crop)
+
+
+def faces(estimator: KeypointEstimator, keypoints: FloatArray) -> list[FloatArray | None]:
+    """Keypoints ``(n, 5, 3)`` as one ``(5, 3)`` a dog, ``None`` where the dog shows no face."""
+    return [points if estimator.has_face(points) else None for points in keypoints]
+
+
+def embed_dogs(
+    photo: ImageArray,
+    detections: Detections,
+    keypoints: Sequence[FloatArray | None],
+    embedder: Embedder,
+    crop: CropSpec,
+) -> list[Dog]:
+    """Cut every detected dog as the manifest prefers and embed all crops in one batch."""
+    chosen = [choose_crop(points, crop) for points in keypoints]
+    crops = [
+        cut(photo, box, points, choice, crop, embedder.side)
+        for box, points, choice in zip(detections.boxes, keypoints, chosen, strict=True)
+    ]
+    return [
+        Dog(box, float(score), points, choice, embedding)
+        for box, score, points, choice, embedding in zip(
+            detections.boxes, detections.scores, keypoints, chosen, embedder(crops), strict=True
+        )
+    ]
+
+
+def choose_crop(keypoints: FloatArray | None, spec: CropSpec) -> Crop:
+    """The first crop of the manifest's preference that this dog allows; a body is always there."""
+    for choice in spec.preference:
+        if choice == "body" or keypoints is not None:
+            return choice
+    return "body"
+
+
+def cut(
+    photo: ImageArray, box: FloatArray, keypoints: FloatArray | None, choice: Crop, spec: CropSpec, side: int
+) -> ImageArray:
+    """The picture that is embedded: an upright face chip of ``side`` pixels, or the padded box at its own size."""
+    if choice == "face" and keypoints is not None:
+        return face_chip(photo, keypoints, side, spec.face.rule)
+    return crop_box(photo, box, spec.body_padding)[0]
+
+
+def as_answer(dog: Dog, width: int, height: int) -> dict[str, Any]:
+    """One dog as an entry of the service's ``dog-identification`` answer, for a photo of ``width`` x ``height``.
+
+    The embedding is a JSON *string*, as Immich's server expects of every embedding.
+    """
+    x1, y1, x2, y2 = whole_box(dog.box, width, height)
+    return {
+        "boundingBox": {"x1": x1, "y1": y1, "x2": x2, "y2": y2},
+        "score": dog.score,
+        "embedding": orjson.dumps(np.ascontiguousarray(dog.embedding), option=orjson.OPT_SERIALIZE_NUMPY).decode(),
+        "keypoints": None if dog.keypoints is None else named_keypoints(dog.keypoints),
+        "crop": dog.crop,
+    }
+
+
+def named_keypoints(keypoints: FloatArray) -> dict[str, list[float]]:
+    """Keypoints ``(5, 3)`` as ``{"left_eye": [x, y, score], ...}``, to a tenth of a pixel."""
+    return {
+        name: [round(float(x), 1), round(float(y), 1), round(float(score), 3)]
+        for name, (x, y, score) in zip(KEYPOINT_NAMES, keypoints, strict=True)
+    }

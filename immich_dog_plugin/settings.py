@@ -1,0 +1,20 @@
+"""Settings from the environment, all named ``IMMICH_DOGS_*``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting there is; the README lists them with unit and default."""
+
+    model_config = SettingsConfigDict(env_prefix="IMMICH_DOGS_", env_ignore_empty=True)
+
+    models: Path | None = Field(default=None, description="folder searched for model packages before the installed one")
+    threads: int = Field(
+        default=2, ge=1, description="threads of a graph outside Immich (Immich's own setting counts inside)"
+    )
+    max_megapixels: float = Field(default=200, gt=0, description="a larger photo is refused before it fills the memory")

@@ -1,0 +1,1 @@
+"""The three stages of the pipeline: arrays in, arrays out, one ONNX session each."""

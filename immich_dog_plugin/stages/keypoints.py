@@ -1,0 +1,45 @@
+"""Stage 2: where are a dog's eyes, ears and nose?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..geometry import LEFT_EYE, NOSE, RIGHT_EYE, FloatArray, ImageArray, Letterbox, crop_box, letterbox, to_tensor
+from ..model_package import KeypointSpec
+from .session import Session, run
+
+MIN_EYES_APART = 2.0  # photo pixels; closer, the turn and scale of a face chip would be noise
+
+
+class KeypointEstimator:
+    """Finds the face points of every detected dog, all dogs of a photo in one batch."""
+
+    def __init__(self, session: Session, spec: KeypointSpec) -> None:
+        self._session = session
+        self._spec = spec
+
+    def __call__(self, photo: ImageArray, boxes: FloatArray) -> FloatArray:
+        """Points ``(n, 5, 3)`` for boxes ``(n, 4)``: x, y in photo pixels and the score 0..1 of being visible."""
+        if len(boxes) == 0:
+            return np.empty((0, len(self._spec.names), 3), dtype=np.float32)
+        canvases, mappings = zip(*(keypoint_input(photo, box, self._spec) for box in boxes), strict=True)
+        tensor = to_tensor(canvases, self._spec.input.mean, self._spec.input.std)
+        points = run(self._session, self._spec, tensor)
+        for index, (mapping, offset) in enumerate(mappings):
+            points[index, :, :2] = mapping.to_photo(points[index, :, :2]) + offset
+        return points
+
+    def has_face(self, keypoints: FloatArray) -> bool:
+        """Whether both eyes and the nose of one dog ``(5, 3)`` are visible enough to cut a face chip."""
+        eyes_apart = float(np.hypot(*(keypoints[RIGHT_EYE, :2] - keypoints[LEFT_EYE, :2])))
+        scores = keypoints[[LEFT_EYE, RIGHT_EYE, NOSE], 2]
+        return bool(scores.min() >= self._spec.min_face_score and eyes_apart >= MIN_EYES_APART)
+
+
+def keypoint_input(
+    photo: ImageArray, box: FloatArray, spec: KeypointSpec
+) -> tuple[ImageArray, tuple[Letterbox, FloatArray]]:
+    """The canvas ``(side, side, 3)`` for one dog and how its points map back to the photo (letterbox, then offset)."""
+    crop, corner = crop_box(photo, box, spec.padding)
+    canvas, mapping = letterbox(crop, spec.input.side)
+    return canvas, (mapping, np.array(corner, dtype=np.float32))

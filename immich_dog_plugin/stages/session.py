@@ -1,0 +1,48 @@
+"""What a stage needs of an ONNX session, and how one is opened outside Immich."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..errors import MissingExtraError, ModelPackageError
+from ..geometry import FloatArray
+from ..model_package import StageSpec
+from ..settings import Settings
+
+
+class Session(Protocol):
+    """Both ``onnxruntime.InferenceSession`` and the sessions of Immich's ML service fit."""
+
+    def run(self, output_names: list[str] | None, input_feed: dict[str, Any], run_options: Any = None) -> list[Any]: ...
+
+
+def open_session(model: Path) -> Session:
+    """Open a graph with ONNX Runtime on the best provider installed (CUDA before CPU).
+
+    Raises:
+        MissingExtraError: ONNX Runtime is not installed.
+        ModelPackageError: the file is no graph that ONNX Runtime reads.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError("onnxruntime", "cpu", "Running the models") from error
+    options = onnxruntime.SessionOptions()
+    options.inter_op_num_threads = 1
+    options.intra_op_num_threads = Settings().threads
+    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
+    try:
+        session: Session = onnxruntime.InferenceSession(str(model), sess_options=options, providers=providers)
+    except Exception as error:  # ONNX Runtime's own exceptions share no base class of their own
+        raise ModelPackageError(f"ONNX Runtime cannot load {model} ({error})", "Reinstall the model package") from error
+    return session
+
+
+def run(session: Session, spec: StageSpec, tensor: FloatArray) -> FloatArray:
+    """Run one graph on ``(n, 3, side, side)`` and return the output that the manifest names."""
+    (output,) = session.run([spec.output], {spec.input.name: tensor})
+    return np.asarray(output, dtype=np.float32)

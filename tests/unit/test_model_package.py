@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from immich_dog_plugin.cli import main
+from immich_dog_plugin.errors import ModelPackageError
+from immich_dog_plugin.model_package import ModelPackage, available_packages, find_package
+from immich_dog_plugin.stages.session import open_session
+
+
+@pytest.fixture
+def package_copy(tiny_package: ModelPackage, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_package.path, tmp_path / "tiny-v1"))
+
+
+def test_a_package_is_opened_by_path_and_by_name(package_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ModelPackage.open(package_copy).manifest.name == "tiny-v1"
+    monkeypatch.setenv("IMMICH_DOGS_MODELS", str(package_copy.parent))
+    assert find_package("tiny-v1") == package_copy
+    assert "tiny-v1" in available_packages()
+
+
+def test_an_unknown_package_names_those_there_are(package_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMMICH_DOGS_MODELS", str(package_copy.parent))
+    with pytest.raises(ModelPackageError, match=r"no model package 'rex-v9' \(found: .*tiny-v1"):
+        ModelPackage.open("rex-v9")
+
+
+@pytest.mark.parametrize("stage", ["detection", "keypoint", "recognition"])
+def test_one_flipped_bit_in_a_model_is_noticed(package_copy: Path, stage: str) -> None:
+    file = package_copy / stage / "model.onnx"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(ModelPackageError, match=rf"{stage}.*corrupted.*Put the package back"):
+        ModelPackage.open(package_copy)
+
+
+def test_a_missing_model_is_named(package_copy: Path) -> None:
+    (package_copy / "keypoint" / "model.onnx").unlink()
+    with pytest.raises(ModelPackageError, match=r"keypoint/model\.onnx cannot be read"):
+        ModelPackage.open(package_copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "format"),
+        ({"surprise": 1}, "surprise"),
+        ({"crop": {}}, r"crop\.preference"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_says_which_field(package_copy: Path, change: dict, message: str) -> None:
+    file = package_copy / "manifest.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(ModelPackageError, match=message):
+        ModelPackage.read(package_copy)
+
+
+def test_a_manifest_that_is_not_json_is_an_error_with_a_cure(package_copy: Path) -> None:
+    (package_copy / "manifest.json").write_text("{")
+    with pytest.raises(ModelPackageError, match=r"not valid.*Put the package back"):
+        ModelPackage.read(package_copy)
+
+
+def test_the_fingerprint_changes_with_what_decides_an_embedding_and_only_then(package_copy: Path) -> None:
+    before = ModelPackage.read(package_copy)
+    manifest = json.loads((package_copy / "manifest.json").read_text())
+    manifest["metrics"] = {"auc": 1}
+    (package_copy / "manifest.json").write_text(json.dumps(manifest))
+    assert ModelPackage.read(package_copy).fingerprint == before.fingerprint
+    manifest["crop"]["body_padding"] = 0.1
+    (package_copy / "manifest.json").write_text(json.dumps(manifest))
+    assert ModelPackage.read(package_copy).fingerprint != before.fingerprint
+
+
+def test_a_file_that_is_no_graph_is_refused_with_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"not a graph")
+    with pytest.raises(ModelPackageError, match=r"cannot load .*model\.onnx"):
+        open_session(file)
+
+
+def test_the_models_command_verifies_and_fails_on_a_damaged_package(
+    package_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", str(package_copy)]) == 0
+    assert "tiny-v1 1.0.0: verified" in capsys.readouterr().out
+    (package_copy / "recognition" / "model.onnx").write_bytes(b"")
+    assert main(["models", str(package_copy)]) == 1
+    assert "corrupted" in capsys.readouterr().out
