@@ -12,7 +12,7 @@ class DogPluginError(Exception):
     """
 
     def __init__(self, cause: str, cure: str) -> None:
-        super().__init__(f"{cause}. {cure}")
+        super().__init__(f"{cause}\n{cure}" if "\n" in cause else f"{cause}. {cure}")
         self.cause = cause
         self.cure = cure
 

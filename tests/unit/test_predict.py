@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from immich_dog_plugin.cli import main
+from immich_dog_plugin.commands.predict import upright_bytes
+from immich_dog_plugin.errors import PhotoError
+from tests.unit.test_contract import good_answer
+
+
+class FakeService(ThreadingHTTPServer):
+    """Answers every request with ``status`` and ``body`` after ``delay`` seconds, and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.status, self.body, self.delay = 200, json.dumps(good_answer()), 0.0
+        self.requests: list[tuple[str, bytes]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: FakeService
+
+    def do_POST(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.requests.append((self.path, content))
+        time.sleep(self.server.delay)
+        with contextlib.suppress(BrokenPipeError):  # the client may have given up
+            self.send_response(self.server.status)
+            self.end_headers()
+            self.wfile.write(self.server.body.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def service() -> Iterator[FakeService]:
+    with FakeService() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    file = tmp_path / "photo.jpg"
+    Image.new("RGB", (40, 30), "brown").save(file)
+    return file
+
+
+def test_each_dog_is_printed_with_box_score_crop_and_embedding_length(
+    service: FakeService, photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", "--url", service.url + "/", str(photo)]) == 0
+    out = capsys.readouterr().out
+    assert "photo.jpg (40 x 30): 2 dogs" in out
+    assert "1  box 0 0 40 30  score 0.900  crop face  embedding 512 numbers" in out
+
+
+def test_the_three_entries_and_the_photo_as_it_is_are_sent(service: FakeService, photo: Path) -> None:
+    assert main(["predict", "--url", service.url, "--model", "other-v2", "--min-score", "0.25", str(photo)]) == 0
+    ((path, content),) = service.requests
+    assert path == "/predict"
+    assert photo.read_bytes() in content
+    entries = json.loads(content[content.index(b'{"dog-identification"') :].split(b"\r\n")[0])
+    assert entries == {
+        "dog-identification": {
+            "detection": {"modelName": "other-v2", "options": {"minScore": 0.25}},
+            "keypoint": {"modelName": "other-v2"},
+            "recognition": {"modelName": "other-v2"},
+        }
+    }
+
+
+def test_json_is_one_object_per_photo(service: FakeService, photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "--url", service.url, "--json", str(photo), str(photo)]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [{"photo": str(photo), **good_answer()}] * 2
+
+
+def test_one_bad_photo_does_not_stop_the_others(
+    service: FakeService, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(photo.read_bytes()[:200])
+    missing = tmp_path / "missing.jpg"
+    assert main(["predict", "--url", service.url, "--json", str(bad), str(missing), str(photo)]) == 1
+    captured = capsys.readouterr()
+    lines = [json.loads(line) for line in captured.out.splitlines()]
+    assert ["error" in line for line in lines] == [True, True, False]
+    assert "bad.jpg" in captured.err
+    assert "missing.jpg" in captured.err
+    assert len(service.requests) == 1
+
+
+def test_an_answer_that_breaks_the_contract_fails(
+    service: FakeService, photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.body = json.dumps(good_answer() | {"imageWidth": 39})
+    assert main(["predict", "--url", service.url, str(photo)]) == 1
+    assert "a box reaches beyond the photo" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "hint"),
+    [
+        (500, "Internal Server Error", "the service is not patched"),
+        (422, '{"detail":"There is no dog model package"}', "The answer says what is wrong"),
+        (404, '{"detail":"Not Found"}', "no Immich ML service"),
+    ],
+)
+def test_an_http_error_is_shown_with_its_body(
+    service: FakeService, photo: Path, capsys: pytest.CaptureFixture[str], status: int, body: str, hint: str
+) -> None:
+    service.status, service.body = status, body
+    assert main(["predict", "--url", service.url, str(photo)]) == 1
+    message = capsys.readouterr().err
+    assert f"HTTP {status}: {body}" in message
+    assert hint in message
+
+
+def test_a_service_that_does_not_answer_in_time_is_reported(
+    service: FakeService, photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.delay = 0.3
+    assert main(["predict", "--url", service.url, "--timeout", "0.05", str(photo)]) == 1
+    assert "did not answer within 0.05 s" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [("http://127.0.0.1:9", "cannot be reached"), ("localhost", "cannot be asked"), ("http://", "cannot be asked")],
+)
+def test_a_url_where_nothing_answers_is_reported(
+    photo: Path, capsys: pytest.CaptureFixture[str], url: str, complaint: str
+) -> None:
+    assert main(["predict", "--url", url, str(photo)]) == 1
+    message = capsys.readouterr().err
+    assert complaint in message
+    assert "--url" in message
+
+
+def test_without_requests_the_command_names_what_to_install(
+    photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "requests", None)
+    assert main(["predict", "--url", "http://localhost:3003", str(photo)]) == 1
+    assert "pip install 'immich-dog-plugin[harness]'" in capsys.readouterr().err
+
+
+def test_a_photo_on_its_side_is_sent_upright(tmp_path: Path) -> None:
+    file = tmp_path / "photo.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright
+    Image.fromarray(np.zeros((20, 50, 3), dtype=np.uint8)).save(file, exif=exif)
+    with Image.open(io.BytesIO(upright_bytes(file))) as sent:
+        assert sent.size == (20, 50)
+        assert sent.getexif().get(0x0112) is None
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "I;16", "RGBA", "P"])
+def test_a_photo_of_another_mode_is_sent_as_rgb(tmp_path: Path, mode: str) -> None:
+    file = tmp_path / ("photo.tif" if mode != "P" else "photo.gif")
+    Image.new(mode, (8, 6)).save(file)
+    with Image.open(io.BytesIO(upright_bytes(file))) as sent:
+        assert (sent.format, sent.mode, sent.size) == ("PNG", "RGB", (8, 6))
+
+
+def test_a_photo_that_cannot_be_read_is_not_sent(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError):
+        upright_bytes(tmp_path)
