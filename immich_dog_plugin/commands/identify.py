@@ -1,0 +1,146 @@
+"""``immich-dogs identify``: which dog is on which photo of a folder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from ..errors import OutputError
+from ..library.export import EMBEDDING_FORMATS
+from ..library.grouping import METHODS, UNGROUPED
+from ..library.identify import REPORT, Options, Result, identify, require_extras
+from ..library.output import CONTINUES
+from ..library.queries import MATCHES, Match, one_per_dog, queries
+from ..library.scan import scan
+from ..library.verdicts import Verdict
+from ..model_package import DEFAULT_PACKAGE, ModelPackage
+from ..pipeline import DogPipeline
+
+_EVERY_DOG_UP_TO = 30  # queries on the console; beyond it one a dog, and at most as many rows
+_MAX_FAILURES = 10
+_STYLES: dict[Verdict, str] = {"same": "green", "unsure": "yellow", "different": "red"}
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "identify",
+        help="find, embed and group the dogs of a folder of photos",
+        description=(
+            "Find, embed and group the dogs of a folder of photos, and write a report. Subfolders are taken as the "
+            "dogs' names. Interrupted and started again, it continues where it was."
+        ),
+    )
+    parser.add_argument("photos", type=Path, metavar="PHOTOS", help="folder of photos, or of one subfolder per dog")
+    parser.add_argument("--out", type=Path, default=Path("out"), metavar="FOLDER", help="default: %(default)s")
+    parser.add_argument(
+        "--format",
+        action="append",
+        choices=list(EMBEDDING_FORMATS),
+        help="of the embeddings; may be given several times (default: npz)",
+    )
+    parser.add_argument("--cluster", choices=list(METHODS), default="hdbscan", help="default: %(default)s")
+    parser.add_argument("--model", default=DEFAULT_PACKAGE, metavar="NAME_OR_PATH", help="model package")
+    parser.add_argument(
+        "--min-score", type=_score, metavar="SCORE", help="least detection score, 0 to 1 (default: the model package's)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0 where at least one photo could be read, else 1."""
+    require_extras()
+    if args.out.resolve() == args.photos.resolve():
+        raise OutputError(f"--out is the photos' own folder {args.photos}", "Choose another folder by --out")
+    found = scan(args.photos, exclude=args.out)
+    package = ModelPackage.open(args.model)
+    pipeline = DogPipeline.open(package)
+    options = Options(args.format or ["npz"], args.cluster, args.min_score)
+    try:
+        with _progress() as progress:
+            task = progress.add_task("Photos", total=len(found.photos), failed="")
+
+            def track(failed: int) -> None:
+                progress.update(task, advance=1, failed=f"{failed} failed" if failed else "")
+
+            result = identify(found, args.photos, args.out, pipeline, package, options, track)
+    except KeyboardInterrupt:
+        print(CONTINUES, file=sys.stderr)
+        raise
+    # Rich takes a pipe for 80 columns, too few for the six of the table.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    _print_result(console, result, args.out)
+    return 0 if result.collection.photos else 1
+
+
+def _score(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("[red]{task.fields[failed]}"),
+        console=Console(stderr=True),
+    )
+
+
+def _print_result(console: Console, result: Result, out: Path) -> None:
+    collection = result.collection
+    ungrouped = int((result.groups == UNGROUPED).sum())
+    if collection.sightings:
+        console.print(_similar_table(result))
+    if result.accuracy:
+        console.print(
+            f"Right name: {result.accuracy.top_1:.1%} top 1, {result.accuracy.top_5:.1%} top 5 "
+            f"(of {result.accuracy.queries} dogs with a name)"
+        )
+    known = len(collection.photos) - collection.computed
+    console.print(
+        f"{collection.files} photos read: {collection.computed} analysed now, {known} known from before, "
+        f"{collection.files - len(collection.photos)} identical to another; {len(collection.without_dog)} without a dog"
+    )
+    groups = len(set(result.groups.tolist()) - {UNGROUPED})
+    console.print(f"{len(collection.sightings)} dogs: {groups} groups, {ungrouped} dogs in no group")
+    for failure in collection.failures[:_MAX_FAILURES]:
+        console.print(Text(f"Failed: {failure.key}: {failure.reason}", style="red"))
+    if len(collection.failures) > _MAX_FAILURES:
+        console.print(f"and {len(collection.failures) - _MAX_FAILURES} more, all in the report", style="red")
+    if result.neighbours_listed:
+        console.print(f"similarity.csv holds each dog's {result.neighbours_listed} most similar dogs, not every pair")
+    console.print(Text(f"Report: {out / REPORT}"), soft_wrap=True)
+
+
+def _similar_table(result: Result) -> Table:
+    """The five most similar dogs: for every dog of a small folder, for one photo of each dog of a large one."""
+    collection = result.collection
+    rows = list(range(len(collection.sightings)))
+    if len(rows) > _EVERY_DOG_UP_TO:
+        rows = one_per_dog(collection, result.groups)
+    caption = None
+    if len(rows) > _EVERY_DOG_UP_TO:
+        caption = f"{_EVERY_DOG_UP_TO} of {len(rows)} dogs; the report shows more"
+    table = Table(title="Most similar dogs of other photos", caption=caption)
+    for heading in ("Dog", *map(str, range(1, MATCHES + 1))):
+        table.add_column(heading, overflow="fold")
+
+    def cell(match: Match) -> Text:
+        mark = {None: "", True: " ✓", False: " ✗"}[match.right]
+        score = Text(f"{match.cosine:.3f}{mark}\n", style=_STYLES[result.verdicts(match.cosine)])
+        return score.append(match.sighting.key, style="default")
+
+    for query in queries(collection, rows[:_EVERY_DOG_UP_TO]):
+        table.add_row(Text(query.sighting.key), *(cell(match) for match in query.matches))
+    return table

@@ -1,0 +1,120 @@
+"""``immich-dogs identify`` as a user calls it: what it prints and its exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from immich_dog_plugin.cli import main
+from immich_dog_plugin.model_package import ModelPackage
+
+from .conftest import WritePhoto
+
+Call = Callable[..., int]
+
+
+@pytest.fixture
+def call(photos: Path, tmp_path: Path, tiny_package: ModelPackage) -> Call:
+    """Runs the command on ``photos`` with the tiny package; returns its exit code."""
+
+    def call_identify(*options: str) -> int:
+        return main(
+            ["identify", str(photos), "--out", str(tmp_path / "out"), "--model", str(tiny_package.path), *options]
+        )
+
+    return call_identify
+
+
+def test_it_prints_the_five_most_similar_with_their_names_judged(
+    call: Call, write_photo: WritePhoto, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in ("Rex/a.png", "Rex/b.png", "Bella/c.png"):
+        write_photo(name, shade=len(name) + ord(name[-5]))
+    assert call() == 0
+    printed = capsys.readouterr().out
+    row = next(line for line in printed.splitlines() if line.startswith("│ Bella/c.png"))
+    assert row.count("✗") == 2
+    assert "Right name: 100.0% top 1, 100.0% top 5 (of 2 dogs with a name)" in printed
+    assert "3 photos read: 3 analysed now, 0 known from before" in printed
+    assert str(tmp_path / "out" / "report.html") in printed.replace("\n", "")
+
+
+def test_formats_may_be_given_several_times(call: Call, write_photo: WritePhoto, tmp_path: Path) -> None:
+    write_photo("a.png")
+    assert call("--format", "npy", "--format", "pkl", "--cluster", "dbscan") == 0
+    assert {path.stem for path in (tmp_path / "out").glob("embeddings*")} == {"embeddings", "embeddings.keys"}
+    assert not (tmp_path / "out" / "embeddings.npz").exists()
+
+
+def test_file_names_are_printed_as_they_are(
+    call: Call, write_photo: WritePhoto, capsys: pytest.CaptureFixture[str], photos: Path
+) -> None:
+    write_photo("[red]a.png")
+    (photos / "[bold]b.jpg").touch()
+    assert call() == 0
+    printed = capsys.readouterr().out
+    assert "[red]a.png" in printed
+    assert "Failed: [bold]b.jpg: the file is empty" in printed
+
+
+def test_photos_that_all_fail_give_a_report_and_exit_code_1(
+    call: Call, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "a.jpg").touch()
+    assert call() == 1
+    assert "Failed: a.jpg" in capsys.readouterr().out
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_an_empty_folder_and_an_output_that_cannot_be_written_are_exit_code_1(
+    call: Call, write_photo: WritePhoto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call() == 1
+    assert "holds no photo" in capsys.readouterr().err
+    write_photo("a.png")
+    (tmp_path / "out").touch()
+    assert call() == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_the_photos_own_folder_is_refused_as_output(
+    call: Call, write_photo: WritePhoto, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_photo("a.png")
+    assert call("--out", str(photos)) == 1
+    assert "photos' own folder" in capsys.readouterr().err
+    assert [path.name for path in photos.iterdir()] == ["a.png"]
+
+
+def test_an_output_inside_the_photos_is_not_read_as_photos(
+    call: Call, write_photo: WritePhoto, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_photo("a.png")
+    for _ in range(2):
+        assert call("--out", str(photos / "result")) == 0
+        assert "1 photos read" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "options", [["--cluster", "kmeans"], ["--format", "csv"], ["--min-score", "2"], ["--nonsense"]]
+)
+def test_wrong_options_are_exit_code_2(call: Call, write_photo: WritePhoto, options: list[str]) -> None:
+    write_photo("a.png")
+    with pytest.raises(SystemExit) as exit:
+        call(*options)
+    assert exit.value.code == 2
+
+
+def test_an_interruption_says_how_to_continue(
+    call: Call, write_photo: WritePhoto, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_photo("a.png")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("immich_dog_plugin.library.analyse.read_photo", interrupt)
+    assert call() == 130
+    assert "the same command continues" in capsys.readouterr().err
