@@ -33,6 +33,9 @@ def open_session(model: Path) -> Session:
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = 1
     options.intra_op_num_threads = Settings().threads
+    # Three graphs take turns, each with threads of its own. Left to spin, those of the graph before take the cores
+    # from the next one: on two cores with something else to do, a photo then costs almost four times as much.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
     providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
     try:
