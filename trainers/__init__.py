@@ -1,0 +1,1 @@
+"""Training, measuring and packaging of the three networks; see ``README.md`` here."""

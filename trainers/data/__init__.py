@@ -1,0 +1,1 @@
+"""Readers of the photos that train and measure."""

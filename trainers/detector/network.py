@@ -1,0 +1,82 @@
+"""YOLOv8n with one class: dog.
+
+COCO's network already knows dogs. Its three classification branches keep their layers, and of each branch's last
+convolution the row of the class "dog" remains, so training starts from a detector that works.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from ultralytics.nn.modules import Detect
+from ultralytics.nn.tasks import DetectionModel
+
+COCO_DOG = 16
+# A dog that COCO's network takes for another of these animals is still found in the right place.
+COCO_ANIMALS = (15, 16, 17, 18, 19, 20, 21)  # cat, dog, horse, sheep, cow, elephant, bear
+
+
+def coco_network(state: dict[str, Tensor]) -> DetectionModel:
+    """YOLOv8n with COCO's 80 classes."""
+    network = DetectionModel("yolov8n.yaml", nc=80, verbose=False)
+    network.load_state_dict(state)
+    return network
+
+
+def one_class_network(state: dict[str, Tensor] | None = None) -> DetectionModel:
+    """YOLOv8n whose only class is dog, started from COCO's weights ``state`` or, without them, at random."""
+    # Built for 80 classes: the width of the classification branches follows from the number of classes.
+    network = DetectionModel("yolov8n.yaml", nc=80, verbose=False)
+    if state is not None:
+        network.load_state_dict(state)
+    head: Detect = network.model[-1]
+    for branch in head.cv3:
+        branch[-1] = _row(branch[-1], COCO_DOG)
+    head.nc = 1
+    head.no = head.nc + 4 * head.reg_max
+    network.nc = network.yaml["nc"] = 1
+    network.names = {0: "dog"}
+    return network
+
+
+def _row(source: nn.Conv2d, row: int) -> nn.Conv2d:
+    """The 1 x 1 convolution that computes one of the channels of ``source``."""
+    convolution = nn.Conv2d(source.in_channels, 1, 1)
+    with torch.no_grad():
+        convolution.weight.copy_(source.weight[row : row + 1])
+        convolution.bias.copy_(source.bias[row : row + 1])
+    return convolution
+
+
+def interpolate(start: DetectionModel, tuned: DetectionModel, share: float) -> DetectionModel:
+    """A network whose weights are ``share`` of the way from ``start`` to ``tuned``.
+
+    Fine-tuning on dogs and cats alone makes the network forget what else is no dog (cows, camels, horses); part of the
+    way keeps most of both (Wortsman et al., 2022, "Robust fine-tuning of zero-shot models",
+    https://arxiv.org/abs/2109.01903).
+    """
+    network = one_class_network()
+    tuned_state = tuned.state_dict()
+    network.load_state_dict(
+        {
+            name: torch.lerp(weight, tuned_state[name], share) if weight.is_floating_point() else weight
+            for name, weight in start.state_dict().items()
+        }
+    )
+    return network
+
+
+class ExportedDetector(nn.Module):
+    """The graph that ships: ``output0`` ``(n, 5, anchors)``: cx, cy, w, h in input pixels and the dog score."""
+
+    def __init__(self, network: DetectionModel) -> None:
+        super().__init__()
+        self.network = network.eval()
+        head: Detect = self.network.model[-1]
+        head.export = True  # one tensor, without the training outputs
+        head.format = "onnx"
+        head.dynamic = True  # makes its grid for each call instead of comparing the batch with the last one
+
+    def forward(self, images: Tensor) -> Tensor:
+        output: Tensor = self.network(images)
+        return output

@@ -1,0 +1,155 @@
+"""Make the detector's training set: ``python -m trainers.detector.prepare``.
+
+- annotated dogs, with their boxes;
+- photos known to show a dog, with the boxes that the starting network is sure of;
+- photos of cats, without a box.
+
+Photos in which the starting network is unsure about a further animal are left out: a dog without its box would teach
+the network to overlook dogs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from rich.progress import track
+
+from immich_dog_plugin.geometry import FloatArray, ImageArray, clip_boxes, letterbox, to_tensor
+from immich_dog_plugin.imaging import PHOTO_SUFFIXES, read_photo
+
+from ..data.duplicates import SeenPhotos, measuring_photos
+from ..data.identity import breed_photos
+from ..data.landmarks import read_landmarks
+from ..specs import DETECTION
+from ..starting_weights import WEIGHTS, yolov8n_state
+from .network import COCO_ANIMALS, coco_network
+
+log = logging.getLogger(__name__)
+DATASET = Path("datasets/detector")
+SURE = 0.5
+UNSURE = 0.15
+BATCH = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """A photo and its dogs: boxes ``(n, 4)`` in its pixels, none for a photo without a dog."""
+
+    file: Path
+    name: str
+    size: tuple[int, int]  # width, height
+    boxes: FloatArray
+
+
+def main() -> None:
+    """Write ``datasets/detector`` in ultralytics' layout."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--breeds", type=Path, default=Path("datasets/stanford_dogs"), help="each photo shows a dog")
+    parser.add_argument("--cats-and-dogs", type=Path, default=Path("datasets/cats_and_dogs"), help="folders say which")
+    parser.add_argument("--breed-photos", type=int, default=2000)
+    parser.add_argument("--dog-photos", type=int, default=2500)
+    parser.add_argument("--cat-photos", type=int, default=1500)
+    parser.add_argument("--side", type=int, default=416, help="at which the starting network looks for boxes")
+    parser.add_argument("--out", type=Path, default=DATASET)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    torch.set_num_threads(args.threads)
+
+    random = np.random.default_rng(1)
+    pets = [file for file in sorted(args.cats_and_dogs.rglob("*")) if file.suffix.lower() in PHOTO_SUFFIXES]
+    cats = draw([file for file in pets if "cats" in file.parts], args.cat_photos, random)
+    dogs = draw([file for file in pets if "cats" not in file.parts], args.dog_photos, random)
+    dogs += draw(breed_photos(args.breeds), args.breed_photos, random)
+
+    seen = SeenPhotos(measuring_photos(args.data))
+    write("train", annotated(args.data, "train"), args.out)
+    write("val", annotated(args.data, "val"), args.out)
+    write("train", sure_of(dogs, seen, args.side), args.out)
+    write("train", without_dog(cats, seen), args.out)
+    (args.out / "data.yaml").write_text(
+        f"path: {args.out.absolute()}\ntrain: images/train\nval: images/val\nnames:\n  0: dog\n"
+    )
+
+
+def draw(files: Sequence[Path], count: int, random: np.random.Generator) -> list[Path]:
+    """``count`` of the files at random, or all."""
+    return [files[index] for index in random.permutation(len(files))[:count]]
+
+
+def annotated(data: Path, split: str) -> Iterator[Example]:
+    """Whole dogs with the box that a person drew."""
+    for dog in read_landmarks(data):
+        if dog.split == split and dog.source == "faye":
+            height, width = read_photo(dog.photo).shape[:2]
+            yield Example(dog.photo, f"faye_{dog.photo.stem}", (width, height), dog.box[None])
+
+
+def without_dog(files: Sequence[Path], seen: SeenPhotos) -> Iterator[Example]:
+    """Photos that show no dog."""
+    for file in track(files, description="Photos without a dog"):
+        photo = read_photo(file)
+        if photo not in seen:
+            yield Example(file, f"cat_{file.stem}", (photo.shape[1], photo.shape[0]), np.zeros((0, 4), np.float32))
+
+
+def sure_of(files: Sequence[Path], seen: SeenPhotos, side: int) -> Iterator[Example]:
+    """Photos known to show a dog in which the starting network is sure of every animal it sees."""
+    network = coco_network(yolov8n_state(WEIGHTS)).fuse(verbose=False).eval()
+    for start in track(range(0, len(files), BATCH), description="Boxes by the starting network"):
+        batch = files[start : start + BATCH]
+        photos = [read_photo(file) for file in batch]
+        for file, photo, boxes in zip(batch, photos, animal_boxes(network, photos, side), strict=True):
+            if boxes is not None and photo not in seen:
+                yield Example(file, f"dog_{file.parent.name}_{file.stem}", (photo.shape[1], photo.shape[0]), boxes)
+
+
+def animal_boxes(network: torch.nn.Module, photos: Sequence[ImageArray], side: int) -> list[FloatArray | None]:
+    """For each photo the boxes ``(n, 4)`` of all animals, None where there is none or one is unsure."""
+    canvases, mappings = zip(*(letterbox(photo, side) for photo in photos), strict=True)
+    tensor = torch.from_numpy(to_tensor(canvases, DETECTION.input.mean, DETECTION.input.std))
+    with torch.inference_mode():
+        output = network(tensor)
+    predictions = (output[0] if isinstance(output, tuple) else output).numpy()
+    answers: list[FloatArray | None] = []
+    for photo, mapping, prediction in zip(photos, mappings, predictions, strict=True):
+        scores = prediction[4:][list(COCO_ANIMALS)].max(axis=0)
+        found = np.flatnonzero(scores >= UNSURE)
+        centre, size = prediction[:2, found].T, prediction[2:4, found].T
+        boxes = np.concatenate([centre - size / 2, size], axis=1)
+        kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores[found].tolist(), UNSURE, 0.5)
+        if len(kept) == 0 or scores[found][list(kept)].min() < SURE:
+            answers.append(None)
+            continue
+        corners = (boxes[list(kept)] + np.pad(boxes[list(kept)][:, :2], ((0, 0), (2, 0)))).reshape(-1, 2, 2)
+        answers.append(clip_boxes(mapping.to_photo(corners).reshape(-1, 4), photo.shape[1], photo.shape[0]))
+    return answers
+
+
+def write(split: str, examples: Iterator[Example], out: Path) -> None:
+    """Link each photo and write its boxes, one line ``0 cx cy w h`` (fractions of the photo) per dog."""
+    for kind in ("images", "labels"):
+        (out / kind / split).mkdir(parents=True, exist_ok=True)
+    photos = boxes = 0
+    for example in examples:
+        link = out / "images" / split / f"{example.name}{example.file.suffix.lower()}"
+        if not link.exists():
+            link.symlink_to(example.file.absolute())
+        share = example.boxes / np.tile(np.array(example.size, dtype=np.float32), 2)
+        centred = np.concatenate([(share[:, :2] + share[:, 2:]) / 2, share[:, 2:] - share[:, :2]], axis=1)
+        lines = [f"0 {cx:.6f} {cy:.6f} {w:.6f} {h:.6f}\n" for cx, cy, w, h in centred]
+        (out / "labels" / split / f"{example.name}.txt").write_text("".join(lines))
+        photos, boxes = photos + 1, boxes + len(lines)
+    log.info("%s: %d photos, %d dogs", split, photos, boxes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Photos of known dogs through the detector and the keypoints, once, so that many crops of them can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.progress import track
+
+from harness.metrics import verification_figures
+from immich_dog_plugin.geometry import FloatArray, ImageArray
+from immich_dog_plugin.imaging import read_photo
+from immich_dog_plugin.model_package import CropSpec, ModelPackage
+from immich_dog_plugin.pipeline import choose_crop, cut
+from immich_dog_plugin.stages.detector import Detector
+from immich_dog_plugin.stages.embedder import Embedder
+from immich_dog_plugin.stages.keypoints import KeypointEstimator
+from immich_dog_plugin.stages.session import open_session
+
+from .data.identity import IdentityPhoto
+
+BATCH = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stages:
+    """The three stages of a package, opened as serving opens them."""
+
+    detector: Detector
+    keypoints: KeypointEstimator
+    embedder: Embedder
+
+    @classmethod
+    def of(cls, package: ModelPackage) -> Stages:
+        manifest = package.manifest
+        return cls(
+            Detector(open_session(package.model_path("detection")), manifest.detection),
+            KeypointEstimator(open_session(package.model_path("keypoint")), manifest.keypoint),
+            Embedder(open_session(package.model_path("recognition")), manifest.recognition),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundDog:
+    """A photo of one known dog and the best detection in it.
+
+    Attributes:
+        box: ``(4,)``; the whole photo where the detector found no dog.
+        keypoints: ``(5, 3)``, None where no face is visible.
+        detected: whether the detector found a dog.
+    """
+
+    photo: IdentityPhoto
+    image: ImageArray
+    box: FloatArray
+    keypoints: FloatArray | None
+    detected: bool
+
+
+def find_dogs(stages: Stages, photos: Sequence[IdentityPhoto]) -> list[FoundDog]:
+    """The best detection of every photo with its face, if one is visible."""
+    dogs = []
+    for photo in track(photos, description="Detector and keypoints"):
+        image = read_photo(photo.file)
+        detections = stages.detector(image)
+        detected = len(detections) > 0
+        box = detections.boxes[0] if detected else np.array([0, 0, image.shape[1], image.shape[0]], dtype=np.float32)
+        points = stages.keypoints(image, box[None])[0]
+        face = points if stages.keypoints.has_face(points) else None
+        dogs.append(FoundDog(photo, image, box, face, detected))
+    return dogs
+
+
+def embed(stages: Stages, dogs: Sequence[FoundDog], crop: CropSpec | None) -> FloatArray:
+    """One embedding per dog ``(n, 512)``, cut by the pipeline's own code; ``crop=None`` embeds the whole photo."""
+    embeddings = []
+    for start in track(range(0, len(dogs), BATCH), description="Embedder"):
+        batch = dogs[start : start + BATCH]
+        embeddings.append(stages.embedder([crop_of(dog, crop, stages.embedder.side) for dog in batch]))
+    return np.concatenate(embeddings)
+
+
+def crop_of(dog: FoundDog, crop: CropSpec | None, side: int) -> ImageArray:
+    """The picture of a dog that is embedded."""
+    if crop is None:
+        return dog.image
+    return cut(dog.image, dog.box, dog.keypoints, choose_crop(dog.keypoints, crop), crop, side)
+
+
+def figures_by_set(embeddings: FloatArray, photos: Sequence[IdentityPhoto]) -> Mapping[str, dict[str, Any]]:
+    """Verification figures over all photos and over those of each set with at least two dogs."""
+    sets = np.array([photo.set for photo in photos])
+    labels = np.array([photo.dog for photo in photos])
+    groups = np.array([photo.group for photo in photos])
+    chosen = {"all": np.ones(len(photos), dtype=bool)} | {name: sets == name for name in sorted(set(sets.tolist()))}
+    return {
+        name: verification_figures(embeddings[mask], labels[mask], groups[mask])
+        for name, mask in chosen.items()
+        if len(np.unique(labels[mask])) > 1
+    }
+
+
+def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Figures as Markdown, one row per name."""
+    columns = ("auc", "eer", "tar_at_1_percent", "tar_at_01_percent", "top_1")
+    lines = ["| | dogs | photos | AUC | EER | TAR@1% | TAR@0.1% | top-1 |", "|---|---|---|---|---|---|---|---|"]
+    for name, figures in rows.items():
+        cells = ["n/a" if figures[key] is None else f"{figures[key]:.3f}" for key in columns]
+        lines.append(f"| {name} | {figures['dogs']} | {figures['photos']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""A vector per dog, close for the same dog."""

@@ -1,0 +1,107 @@
+"""The figures of a package, through its own ONNX files and serving's code: ``python -m trainers.evaluate``.
+
+Nothing is chosen here. ``--record`` writes the figures into the manifest and the model card beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from immich_dog_plugin.model_package import ModelPackage
+
+from .data.identity import read_identities
+from .data.landmarks import read_landmarks
+from .detector.measure import THRESHOLDS, best_scores, counts
+from .dogs_found import Stages, embed, figures_by_set, find_dogs, table
+from .export import PACKAGE, write_manifest
+from .keypoints.measure import estimate, figures
+from .model_card import write_model_card
+
+VERIFICATION_PROTOCOL = (
+    "All unordered pairs of a split, pairs of one source photo left out; accepted at and above the (1 - FAR) quantile "
+    "of the impostor pairs; no weight is fitted on val or test dogs, val chooses, test only measures. 'Whole photo' "
+    "embeds the photo as it is; 'pipeline' embeds the manifest's crop of the best detection (the whole photo where no "
+    "dog is detected)."
+)
+DETECTION_PROTOCOL = (
+    "A photo counts as found, or as a false alarm, if any dog is detected in it. These photos also chose the input "
+    "side, the default threshold and how far the network is tuned, so the figures flatter a little."
+)
+KEYPOINT_PROTOCOL = (
+    "Annotated boxes of held-out photos; errors as a fraction of the distance between the annotated eyes, over "
+    "annotated points of dogs with both eyes annotated."
+)
+
+
+def main() -> None:
+    """Measure everything, print it, and record it on request."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--package", type=Path, default=PACKAGE)
+    parser.add_argument("--record", action="store_true", help="write the figures into manifest and model card")
+    args = parser.parse_args()
+
+    package = ModelPackage.open(args.package)
+    stages = Stages.of(package)
+    metrics = {
+        "verification": verification(stages, package, args.data),
+        "detection": detection(stages, package, args.data),
+        "keypoints": keypoints(stages, package, args.data),
+    }
+    if args.record:
+        recorded = package.manifest.model_copy(update={"metrics": {**package.manifest.metrics, **metrics}})
+        write_manifest(args.package, recorded)
+        write_model_card(args.package, recorded)
+
+
+def verification(stages: Stages, package: ModelPackage, data: Path) -> dict[str, Any]:
+    """Figures of val and test dogs, whole photo and pipeline, over all and per set."""
+    record: dict[str, Any] = {"protocol": VERIFICATION_PROTOCOL}
+    for split in ("val", "test"):
+        photos = read_identities(data, split)
+        found = find_dogs(stages, photos)
+        for name, crop in (("whole_photo", None), ("pipeline", package.manifest.crop)):
+            rows = figures_by_set(embed(stages, found, crop), photos)
+            record[f"{split}_{name}"] = dict(rows)
+            print(f"\n{split}, {name.replace('_', ' ')}\n{table(rows)}")
+        missed = sum(not dog.detected for dog in found)
+        faces = sum(dog.keypoints is not None for dog in found)
+        record[f"{split}_photos"] = {"all": len(found), "without_detection": missed, "with_visible_face": faces}
+        print(f"{split}: {missed} of {len(found)} photos without a detection, {faces} with a visible face")
+    return record
+
+
+def detection(stages: Stages, package: ModelPackage, data: Path) -> dict[str, Any]:
+    """Dogs found and false alarms."""
+    with_dog = best_scores(stages.detector, data / "photos")
+    without_dog = best_scores(stages.detector, data / "negatives")
+    limit = package.manifest.detection.min_score
+    rows = counts(with_dog, without_dog, sorted({limit, *THRESHOLDS}))
+    print(f"\nDogs found in {len(with_dog)} photos, false alarms in {len(without_dog)} photos without a dog")
+    for row in rows:
+        default = "  <- default" if row["threshold"] == limit else ""
+        print(f"  threshold {row['threshold']:.2f}: {row['found']} found, {row['false_alarms']} false alarms{default}")
+    return {
+        "protocol": DETECTION_PROTOCOL,
+        "photos_with_dog": len(with_dog),
+        "photos_without_dog": len(without_dog),
+        "at_thresholds": rows,
+    }
+
+
+def keypoints(stages: Stages, package: ModelPackage, data: Path) -> dict[str, Any]:
+    """Errors on held-out dogs, whole dogs and faces apart."""
+    record: dict[str, Any] = {"protocol": KEYPOINT_PROTOCOL}
+    dogs = [dog for dog in read_landmarks(data) if dog.split == "test"]
+    print()
+    for source in ("faye", "beagle_faces"):
+        answers = estimate(stages.keypoints, [dog for dog in dogs if dog.source == source])
+        record[source] = figures(answers, package.manifest.keypoint.min_face_score)
+        print(f"Keypoints, held-out {source}: {record[source]}")
+    return record
+
+
+if __name__ == "__main__":
+    main()

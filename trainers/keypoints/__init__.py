@@ -1,0 +1,1 @@
+"""Face points: eyes, ears and nose of a detected dog."""

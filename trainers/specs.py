@@ -1,0 +1,31 @@
+"""How each network reads a picture: decided here once, for training, export and the manifest."""
+
+from __future__ import annotations
+
+from immich_dog_plugin.model_package import DetectionSpec, InputSpec, KeypointSpec, RecognitionSpec
+
+from .starting_weights import LITE_MEAN, LITE_STD
+
+NOT_EXPORTED = "0" * 64  # the checksum until a graph exists
+
+DETECTION = DetectionSpec(
+    sha256=NOT_EXPORTED,
+    input=InputSpec(name="images", side=416, mean=(0, 0, 0), std=(1, 1, 1), resize="letterbox"),
+    output="output0",
+    min_score=0.3,
+    iou_threshold=0.6,
+    max_dogs=50,
+)
+KEYPOINT = KeypointSpec(
+    sha256=NOT_EXPORTED,
+    input=InputSpec(name="images", side=224, mean=LITE_MEAN, std=LITE_STD, resize="letterbox"),
+    output="keypoints",
+    padding=0.05,
+    min_face_score=0.5,
+)
+RECOGNITION = RecognitionSpec(
+    sha256=NOT_EXPORTED,
+    input=InputSpec(name="images", side=260, mean=LITE_MEAN, std=LITE_STD, resize="squash"),
+    output="embedding",
+    dimension=512,
+)
