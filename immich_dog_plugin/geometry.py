@@ -152,7 +152,7 @@ def to_tensor(images: Sequence[ImageArray], mean: Sequence[float], std: Sequence
     for planes, image in zip(batch, images, strict=True):
         for plane, channel, centre, spread in zip(planes, cv2.split(image), mean, std, strict=True):
             np.multiply(channel, np.float32(1 / (255 * spread)), out=plane)
-            plane -= np.float32(centre / spread)
+            np.subtract(plane, np.float32(centre / spread), out=plane)
     return batch
 
 

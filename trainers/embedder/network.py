@@ -23,10 +23,14 @@ class EmbedderNetwork(nn.Module):
         return nn.functional.normalize(self.projection(self.backbone(images)))
 
 
+def backbone_network(pretrained: bool = True) -> nn.Module:
+    """EfficientNet-Lite2 without its classifier, with ImageNet weights or at random: ``(n, 1280)`` pooled features."""
+    if pretrained:
+        return efficientnet_lite(2, num_classes=0)
+    network: nn.Module = timm.create_model("tf_efficientnet_lite2", pretrained=False, num_classes=0)
+    return network
+
+
 def embedder_network(pretrained: bool = True) -> EmbedderNetwork:
     """The network that ships, its backbone with ImageNet weights, its projection still at random."""
-    if pretrained:
-        backbone = efficientnet_lite(2, num_classes=0)
-    else:
-        backbone = timm.create_model("tf_efficientnet_lite2", pretrained=False, num_classes=0)
-    return EmbedderNetwork(backbone, nn.Linear(FEATURES, DIMENSION, bias=False))
+    return EmbedderNetwork(backbone_network(pretrained), nn.Linear(FEATURES, DIMENSION, bias=False))

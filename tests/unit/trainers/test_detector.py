@@ -4,14 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="trainers need the extra 'train'")
-pytest.importorskip("ultralytics")
-
-from trainers.data.duplicates import SeenPhotos, difference_hash  # noqa: E402
-from trainers.detector.measure import counts  # noqa: E402
-from trainers.detector.network import COCO_DOG, coco_network, interpolate, one_class_network  # noqa: E402
-from trainers.detector.prepare import Example, write  # noqa: E402
+from trainers.data.duplicates import SeenPhotos, difference_hash
+from trainers.detector.measure import counts
+from trainers.detector.network import COCO_DOG, coco_network, interpolate, one_class_network
+from trainers.detector.prepare import Example, write
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -3,16 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="trainers need the extra 'train'")
-pytest.importorskip("timm")
-
-from immich_dog_plugin.stages.embedder import Embedder  # noqa: E402
-from trainers.data.identity import breed_photos, read_identities  # noqa: E402
-from trainers.embedder.features import network_features  # noqa: E402
-from trainers.embedder.projection import principal_directions, projection_layer  # noqa: E402
-from trainers.specs import RECOGNITION  # noqa: E402
+from immich_dog_plugin.stages.embedder import Embedder
+from trainers.data.identity import breed_photos, read_identities
+from trainers.embedder.features import network_features
+from trainers.embedder.projection import principal_directions, projection_layer
+from trainers.specs import RECOGNITION
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

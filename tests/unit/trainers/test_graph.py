@@ -6,18 +6,16 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import timm
+import torch
+from torch import nn
 
-torch = pytest.importorskip("torch", reason="trainers need the extra 'train'")
-timm = pytest.importorskip("timm")
-
-from torch import nn  # noqa: E402
-
-from trainers.detector.network import ExportedDetector, one_class_network  # noqa: E402
-from trainers.embedder.network import EmbedderNetwork  # noqa: E402
-from trainers.graph import export_graph, read_weights, store_as_fp16  # noqa: E402
-from trainers.keypoints.network import ExportedKeypoints, KeypointNetwork  # noqa: E402
-from trainers.parity import answer, compare, difference  # noqa: E402
-from trainers.warm_start import fill  # noqa: E402
+from trainers.detector.network import ExportedDetector, one_class_network
+from trainers.embedder.network import EmbedderNetwork
+from trainers.graph import export_graph, read_weights, store_as_fp16
+from trainers.keypoints.network import ExportedKeypoints, KeypointNetwork
+from trainers.parity import answer, compare, difference
+from trainers.warm_start import fill
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter warns about its own insides
 

@@ -4,19 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="trainers need the extra 'train'")
-pytest.importorskip("timm")
-
-from immich_dog_plugin.geometry import KEYPOINT_NAMES, ImageArray  # noqa: E402
-from immich_dog_plugin.stages.keypoints import KeypointEstimator  # noqa: E402
-from trainers.data.landmarks import AnnotatedDog, split_of  # noqa: E402
-from trainers.keypoints.augment import View, flip, random_view, turn  # noqa: E402
-from trainers.keypoints.dataset import LandmarkDataset, network_input  # noqa: E402
-from trainers.keypoints.losses import gaussian, landmark_loss  # noqa: E402
-from trainers.keypoints.measure import Answers, best_face_threshold, errors_by_eyes_to_nose, relative_errors  # noqa: E402
-from trainers.keypoints.network import STRIDE, soft_argmax  # noqa: E402
-from trainers.specs import KEYPOINT  # noqa: E402
+from immich_dog_plugin.geometry import KEYPOINT_NAMES, ImageArray
+from immich_dog_plugin.stages.keypoints import KeypointEstimator
+from trainers.data.landmarks import AnnotatedDog, split_of
+from trainers.keypoints.augment import View, flip, random_view, turn
+from trainers.keypoints.dataset import LandmarkDataset, network_input
+from trainers.keypoints.losses import gaussian, landmark_loss
+from trainers.keypoints.measure import Answers, best_face_threshold, errors_by_eyes_to_nose, relative_errors
+from trainers.keypoints.network import STRIDE, soft_argmax
+from trainers.specs import KEYPOINT
 
 BOX = np.array([20, 10, 180, 110], dtype=np.float32)
 POINTS = np.array([[60, 40, 1], [100, 42, 1], [40, 20, 1], [0, 0, 0], [80, 70, 1]], dtype=np.float32)

