@@ -14,7 +14,7 @@ from rich.progress import track
 
 from harness.drawn_dogs.tree import NO_DOG, drawn_files
 from immich_dog_plugin.cli import main as immich_dogs
-from immich_dog_plugin.library.identify import REPORT
+from immich_dog_plugin.library.out_folder import REPORT
 from immich_dog_plugin.library.scan import scan
 
 OUT = Path("out/demo")

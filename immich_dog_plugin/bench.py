@@ -26,7 +26,7 @@ from .settings import Settings
 from .stages.detector import Detections, Detector
 from .stages.embedder import Embedder
 from .stages.keypoints import KeypointEstimator
-from .stages.session import Session, open_session
+from .stages.session import Session, open_stage
 
 DOGS_IN_ONE_PHOTO = (1, 2, 4, 8)
 
@@ -36,6 +36,7 @@ class Measurement:
     """What one run showed; times in milliseconds, each the mean over photos of the photo's median over rounds.
 
     Attributes:
+        megapixels: mean size of the photos.
         decode_ms: a file to pixels; not part of the pipeline's time.
         graph_ms: the ONNX Runtime call of each stage.
         pipeline_ms: a decoded photo to its dogs.
@@ -46,6 +47,7 @@ class Measurement:
     package: str
     threads: int
     photos: int
+    megapixels: float
     dogs: int
     decode_ms: float
     graph_ms: dict[str, float]
@@ -95,12 +97,13 @@ def measure(files: Sequence[Path], package: ModelPackage, rounds: int) -> Measur
         DogPluginError: none of the files is a photo that can be read.
     """
     manifest = package.manifest
-    watches = {stage: _Stopwatch(open_session(package.model_path(stage))) for stage in STAGE_NAMES}
+    watches = {stage: _Stopwatch(open_stage(package, stage)) for stage in STAGE_NAMES}
     keypoints = KeypointEstimator(watches["keypoint"], manifest.keypoint)
     embedder = Embedder(watches["recognition"], manifest.recognition)
     pipeline = DogPipeline(Detector(watches["detection"], manifest.detection), keypoints, embedder, manifest.crop)
 
     rows: list[dict[str, float]] = []
+    sizes: list[float] = []
     dogs = 0
     photo_with_dog: ImageArray | None = None
     for file in files:
@@ -114,6 +117,7 @@ def measure(files: Sequence[Path], package: ModelPackage, rounds: int) -> Measur
         if found and photo_with_dog is None:
             photo_with_dog = photo
         samples = [_timed_run(file, photo, pipeline, watches) for _ in range(rounds)]
+        sizes.append(photo.shape[0] * photo.shape[1] / 1e6)
         rows.append({name: median(sample[name] for sample in samples) for name in samples[0]})
     if not rows:
         raise DogPluginError("None of the files is a photo that can be read", "Name a folder that holds photos")
@@ -129,6 +133,7 @@ def measure(files: Sequence[Path], package: ModelPackage, rounds: int) -> Measur
         package=str(package),
         threads=Settings().threads,
         photos=len(rows),
+        megapixels=mean(sizes),
         dogs=dogs,
         decode_ms=averages["decode"],
         graph_ms={stage: averages[stage] for stage in STAGE_NAMES},

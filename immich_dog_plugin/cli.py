@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Exit code 0: done; 1: nothing could be done, the reason is on stderr; 2: wrong usage."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name that the terminal cannot show ends no run
     args = build_parser().parse_args(argv)
     try:
         code: int = args.run(args)
@@ -44,6 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader (say `head`) went away: point stdout elsewhere, so that the flush at exit does not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except OSError as error:
+        print(
+            f"immich-dogs: {error.filename or 'the output'} cannot be written or read: {error.strerror}",
+            file=sys.stderr,
+        )
         return EXIT_FAILED
 
 

@@ -25,13 +25,12 @@ class ModelPackageError(DogPluginError):
     """A model package that is missing, incomplete, corrupted or not what its manifest says."""
 
 
-class MissingExtraError(DogPluginError):
+class MissingPackageError(DogPluginError):
     """A command needs a package that the base install leaves out."""
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
+    def __init__(self, packages: str, purpose: str) -> None:
         super().__init__(
-            f"{purpose} needs the package '{package}', which is not installed",
-            f"Install it with: pip install 'immich-dog-plugin[{extra}]'",
+            f"{purpose} needs {packages}, which is not installed", f"Install it with: pip install {packages}"
         )
 
 

@@ -57,6 +57,12 @@ class FaceChipRule:
 
 def resize(image: ImageArray, width: int, height: int) -> ImageArray:
     """Resize by area averaging where the image shrinks (no aliasing of fur) and bilinearly where it grows."""
+    while image.shape[1] >= 2 * width and image.shape[0] >= 2 * height:
+        # OpenCV averages blocks of 2 x 2 ten times faster than areas of any other size; the sum is nearly the same.
+        even = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
+        image = np.asarray(cv2.resize(even, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    if image.shape[:2] == (height, width):
+        return image
     shrinks = width * height < image.shape[0] * image.shape[1]
     resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     return np.asarray(resized, dtype=np.uint8)

@@ -42,14 +42,11 @@ def read_photo(source: Path | bytes, name: str | None = None) -> ImageArray:
         raise PhotoError(f"{name} cannot be read ({error.strerror})", "Check that it exists and may be read") from error
     if not content:
         raise PhotoError(f"{name} is empty (0 bytes)", "Copy it again from its source")
-    with _explained(name, content), warnings.catch_warnings():
-        # Pillow warns of large photos (_refuse_huge has its own limit) and of broken EXIF (then there is none).
-        warnings.simplefilter("ignore")
-        with Image.open(io.BytesIO(content)) as image:
-            _refuse_huge(image, name)
-            image.seek(0)
-            image.load()
-            return from_pil(image)
+    with _explained(name, content), _quiet_pillow(), Image.open(io.BytesIO(content)) as image:
+        _refuse_huge(image, name)
+        image.seek(0)
+        image.load()
+        return from_pil(image)
 
 
 def from_pil(image: Image.Image) -> ImageArray:
@@ -66,8 +63,9 @@ def from_pil(image: Image.Image) -> ImageArray:
 def _eight_bit(image: Image.Image) -> Image.Image:
     """Grey of 16 or 32 bits to 8 bits. Pillow's own conversion clips at 255 instead, which leaves a white photo."""
     values = np.asarray(image, dtype=np.float64)
-    # A 16-bit photo spans 0..65535; one in mode "I" or "F" with small values already spans 0..255.
-    top = 65535.0 if values.max(initial=0) > 255 else 255.0
+    # A 16-bit photo spans 0..65535; one of mode "I" or "F" may as well span 0..255, and one of mode "F" 0..1.
+    largest = values.max(initial=0)
+    top = 65535.0 if largest > 255 else 1.0 if image.mode == "F" and largest <= 1 else 255.0
     return Image.fromarray(np.clip(values * (255 / top), 0, 255).astype(np.uint8))
 
 
@@ -82,6 +80,19 @@ def _refuse_huge(image: Image.Image, name: str) -> None:
 
 
 @contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    """Without Pillow's own limit of size (ours is a setting) and its warnings of broken EXIF (then there is none)."""
+    limit = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+@contextmanager
 def _explained(name: str, content: bytes) -> Iterator[None]:
     """Turn Pillow's many ways to fail into one error with cause and cure."""
     try:
@@ -93,8 +104,6 @@ def _explained(name: str, content: bytes) -> Iterator[None]:
                 "Install it with: pip install pillow-heif",
             ) from error
         raise PhotoError(f"{name} is not an image that can be read", "Remove it, or convert it to JPEG") from error
-    except Image.DecompressionBombError as error:
-        raise PhotoError(f"{name} is too large ({error})", "Scale it down") from error
     except MemoryError as error:
         raise PhotoError(f"{name} does not fit into the memory", "Scale it down") from error
     # Pillow's decoders raise many kinds on damaged data: OSError (truncated), SyntaxError (PNG), ValueError, and

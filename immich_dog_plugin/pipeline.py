@@ -14,7 +14,7 @@ from .model_package import Crop, CropSpec, ModelPackage
 from .stages.detector import Detections, Detector
 from .stages.embedder import Embedder
 from .stages.keypoints import KeypointEstimator
-from .stages.session import open_session
+from .stages.session import open_stage
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,9 +51,9 @@ class DogPipeline:
         """Load the three graphs of a model package with ONNX Runtime."""
         manifest = package.manifest
         return cls(
-            Detector(open_session(package.model_path("detection")), manifest.detection),
-            KeypointEstimator(open_session(package.model_path("keypoint")), manifest.keypoint),
-            Embedder(open_session(package.model_path("recognition")), manifest.recognition),
+            Detector(open_stage(package, "detection"), manifest.detection),
+            KeypointEstimator(open_stage(package, "keypoint"), manifest.keypoint),
+            Embedder(open_stage(package, "recognition"), manifest.recognition),
             manifest.crop,
         )
 

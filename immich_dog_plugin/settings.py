@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from pydantic import Field
+from pydantic import DirectoryPath, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -13,7 +11,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="IMMICH_DOGS_", env_ignore_empty=True)
 
-    models: Path | None = Field(default=None, description="folder searched for model packages before the installed one")
+    models: DirectoryPath | None = Field(
+        default=None, description="folder searched for model packages before the installed one"
+    )
     threads: int = Field(
         default=2, ge=1, description="threads of a graph outside Immich (Immich's own setting counts inside)"
     )

@@ -17,7 +17,7 @@ from immich_dog_plugin.pipeline import choose_crop, cut
 from immich_dog_plugin.stages.detector import Detector
 from immich_dog_plugin.stages.embedder import Embedder
 from immich_dog_plugin.stages.keypoints import KeypointEstimator
-from immich_dog_plugin.stages.session import open_session
+from immich_dog_plugin.stages.session import open_stage
 
 from .data.identity import IdentityPhoto
 
@@ -36,9 +36,9 @@ class Stages:
     def of(cls, package: ModelPackage) -> Stages:
         manifest = package.manifest
         return cls(
-            Detector(open_session(package.model_path("detection")), manifest.detection),
-            KeypointEstimator(open_session(package.model_path("keypoint")), manifest.keypoint),
-            Embedder(open_session(package.model_path("recognition")), manifest.recognition),
+            Detector(open_stage(package, "detection"), manifest.detection),
+            KeypointEstimator(open_stage(package, "keypoint"), manifest.keypoint),
+            Embedder(open_stage(package, "recognition"), manifest.recognition),
         )
 
 

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..bench import Measurement, measure
-from ..errors import DogPluginError
-from ..imaging import PHOTO_SUFFIXES
+from ..library.scan import scan
 from ..model_package import DEFAULT_PACKAGE, ModelPackage
 
 
@@ -21,9 +20,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    files = [args.photos] if args.photos.is_file() else sorted(_photos_under(args.photos))[: args.limit]
-    if not files:
-        raise DogPluginError(f"There is no photo in {args.photos}", "Name a folder that holds photos")
+    files = [args.photos] if args.photos.is_file() else [photo.path for photo in scan(args.photos).photos]
+    files = files[: args.limit]
     print(_table(measure(files, ModelPackage.open(args.model), args.rounds)))
     return 0
 
@@ -35,15 +33,14 @@ def _positive(text: str) -> int:
     return value
 
 
-def _photos_under(folder: Path) -> list[Path]:
-    return [file for file in folder.rglob("*") if file.suffix.lower() in PHOTO_SUFFIXES and file.is_file()]
-
-
 def _table(result: Measurement) -> str:
     rows = {"decode": result.decode_ms}
     rows |= {f"{stage} graph": ms for stage, ms in result.graph_ms.items()}
     rows["everything else"] = result.pipeline_ms - result.graphs_ms
-    lines = [f"{result.photos} photos, {result.dogs} dogs, {result.package}, {result.threads} threads; per photo:"]
+    lines = [
+        f"{result.photos} photos of {result.megapixels:.1f} megapixels on average, {result.dogs} dogs, "
+        f"{result.package}, {result.threads} threads; per photo:"
+    ]
     lines += [f"  {name:<20}{ms:8.2f} ms" for name, ms in rows.items()]
     photos_a_second = 1000 / (result.pipeline_ms + result.decode_ms)
     lines.append(

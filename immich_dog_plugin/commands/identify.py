@@ -11,16 +11,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import OutputError
 from ..library.export import EMBEDDING_FORMATS
 from ..library.grouping import METHODS, UNGROUPED
-from ..library.identify import REPORT, Options, Result, identify, require_extras
+from ..library.identify import Options, Result, identify, require_packages
+from ..library.out_folder import REPORT, check_out_folder
 from ..library.output import CONTINUES
 from ..library.queries import MATCHES, Match, one_per_dog, queries
 from ..library.scan import scan
 from ..library.verdicts import Verdict
 from ..model_package import DEFAULT_PACKAGE, ModelPackage
 from ..pipeline import DogPipeline
+from . import arguments
 
 _EVERY_DOG_UP_TO = 30  # queries on the console; beyond it one a dog, and at most as many rows
 _MAX_FAILURES = 10
@@ -47,16 +48,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--cluster", choices=list(METHODS), default="hdbscan", help="default: %(default)s")
     parser.add_argument("--model", default=DEFAULT_PACKAGE, metavar="NAME_OR_PATH", help="model package")
     parser.add_argument(
-        "--min-score", type=_score, metavar="SCORE", help="least detection score, 0 to 1 (default: the model package's)"
+        "--min-score",
+        type=arguments.score,
+        metavar="SCORE",
+        help="least detection score, 0 to 1 (default: the model package's)",
     )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0 where at least one photo could be read, else 1."""
-    require_extras()
-    if args.out.resolve() == args.photos.resolve():
-        raise OutputError(f"--out is the photos' own folder {args.photos}", "Choose another folder by --out")
+    require_packages()
+    check_out_folder(args.out, args.photos)
     found = scan(args.photos, exclude=args.out)
     package = ModelPackage.open(args.model)
     pipeline = DogPipeline.open(package)
@@ -78,13 +81,6 @@ def run(args: argparse.Namespace) -> int:
     return 0 if result.collection.photos else 1
 
 
-def _score(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
-
-
 def _progress() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
@@ -100,20 +96,21 @@ def _progress() -> Progress:
 def _print_result(console: Console, result: Result, out: Path) -> None:
     collection = result.collection
     ungrouped = int((result.groups == UNGROUPED).sum())
-    if collection.sightings:
+    if len(set(collection.photo_ids.tolist())) > 1:  # else no dog has another to be similar to
         console.print(_similar_table(result))
     if result.accuracy:
         console.print(
             f"Right name: {result.accuracy.top_1:.1%} top 1, {result.accuracy.top_5:.1%} top 5 "
-            f"(of {result.accuracy.queries} dogs with a name)"
+            f"(of {_count(result.accuracy.queries, 'dog')} with a name)"
         )
     known = len(collection.photos) - collection.computed
     console.print(
-        f"{collection.files} photos read: {collection.computed} analysed now, {known} known from before, "
+        f"{_count(collection.files, 'photo')} read: {collection.computed} analysed now, {known} known from before, "
         f"{collection.files - len(collection.photos)} identical to another; {len(collection.without_dog)} without a dog"
     )
     groups = len(set(result.groups.tolist()) - {UNGROUPED})
-    console.print(f"{len(collection.sightings)} dogs: {groups} groups, {ungrouped} dogs in no group")
+    dogs = _count(len(collection.sightings), "dog")
+    console.print(f"{dogs}: {_count(groups, 'group')}, {_count(ungrouped, 'dog')} in no group")
     for failure in collection.failures[:_MAX_FAILURES]:
         console.print(Text(f"Failed: {failure.key}: {failure.reason}", style="red"))
     if len(collection.failures) > _MAX_FAILURES:
@@ -121,6 +118,10 @@ def _print_result(console: Console, result: Result, out: Path) -> None:
     if result.neighbours_listed:
         console.print(f"similarity.csv holds each dog's {result.neighbours_listed} most similar dogs, not every pair")
     console.print(Text(f"Report: {out / REPORT}"), soft_wrap=True)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _similar_table(result: Result) -> Table:

@@ -12,15 +12,17 @@ import orjson
 from PIL import Image
 
 from ..contract import DogAnswer, check_answer, request_entries
-from ..errors import DogPluginError, MissingExtraError, PhotoError, ServiceError
+from ..errors import DogPluginError, MissingPackageError, PhotoError, ServiceError
 from ..imaging import read_photo
 from ..model_package import DEFAULT_PACKAGE
+from . import arguments
 
 if TYPE_CHECKING:
     import requests
 
 _EXIF_ORIENTATION = 0x0112
-_SHOWN_OF_A_BODY = 500  # characters
+_SHOWN_OF_A_BODY = 300  # characters
+_ERRORS_OF_THE_SERVICE = (400, 422, 500)  # it has no other, and answers none as a web page
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,8 +30,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
     parser.add_argument("--url", required=True, help="the service, such as http://localhost:3003")
     parser.add_argument("--model", default=DEFAULT_PACKAGE, help="model package (default: %(default)s)")
-    parser.add_argument("--min-score", type=float, help="least score of a dog, 0 to 1 (default: the model package's)")
-    parser.add_argument("--timeout", type=float, default=120, help="seconds for one answer (default: %(default)s)")
+    parser.add_argument(
+        "--min-score", type=arguments.score, metavar="SCORE", help="least score of a dog, 0 to 1 (default: the model's)"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=arguments.seconds,
+        default=120,
+        metavar="SECONDS",
+        help="for one answer (default: %(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object per photo and line")
     parser.set_defaults(run=run)
 
@@ -39,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         import requests
     except ImportError as error:
-        raise MissingExtraError("requests", "harness", "immich-dogs predict") from error
+        raise MissingPackageError("requests", "Asking a service") from error
     failed = 0
     with requests.Session() as http:
         for photo in args.photos:
@@ -73,26 +83,36 @@ def predict(
         ) from error
     except requests.ConnectionError as error:
         raise ServiceError(
-            f"{endpoint} cannot be reached ({error})", "Check --url and that the service runs"
+            f"{endpoint} cannot be reached ({_reason(error)})", "Check --url and that the service runs"
         ) from error
     except requests.RequestException as error:
         raise ServiceError(f"{endpoint} cannot be asked ({error})", "Check --url: http://HOST:3003") from error
-    if not response.ok:
+    if not response.ok or _is_web_page(response):
         raise _http_error(endpoint, response)
     return check_answer(response.content)
 
 
+def _reason(error: BaseException) -> str:
+    """What the system said at the bottom of the chain, without the layers that requests and urllib3 wrap around it."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _is_web_page(response: requests.Response) -> bool:
+    return bool(response.headers.get("Content-Type", "").startswith("text/html"))
+
+
 def _http_error(endpoint: str, response: requests.Response) -> ServiceError:
-    cause = (
-        f"{endpoint} answered HTTP {response.status_code}: {response.text.strip()[:_SHOWN_OF_A_BODY] or '(nothing)'}"
-    )
+    body = f"a web page ({response.reason})" if _is_web_page(response) else response.text.strip() or "(nothing)"
+    cause = f"{endpoint} answered HTTP {response.status_code}: {body[:_SHOWN_OF_A_BODY]}"
+    if _is_web_page(response) or response.status_code not in _ERRORS_OF_THE_SERVICE:
+        return ServiceError(cause, "Check --url: it is no Immich ML service, whose port is 3003")
     if response.status_code == 500:
         # An unpatched service meets the unknown task with an exception of its own.
         return ServiceError(
             cause, "See the service's log; if it says 'Unknown model combination', the service is not patched"
         )
-    if response.status_code == 404:
-        return ServiceError(cause, "Check --url: it is no Immich ML service, whose port is 3003")
     return ServiceError(cause, "The answer says what is wrong with the request")
 
 

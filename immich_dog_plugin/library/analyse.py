@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -11,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..errors import DogPluginError, PhotoError
+from ..errors import DogPluginError, OutputError, PhotoError
 from ..geometry import ImageArray
 from ..imaging import read_photo
 from ..pipeline import Dog
@@ -23,6 +24,9 @@ from .store import Store, StoredDog
 
 _MAX_FILE_BYTES = 1 << 30  # a file is read whole; no photo is larger, but a film with a photo's suffix is
 _MAX_NAME_BYTES = 255  # of Linux' file systems
+_DEBUG_SUFFIX = ".debug.jpg"  # of no photo and no folder, so that no two pictures share a path
+# What a file system says of a name that it does not take, or that is taken.
+_ODD_NAME = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
 
 
 class FindDogs(Protocol):
@@ -43,6 +47,10 @@ class Analyser:
         store: where the results are kept; a photo that is there is not computed again.
         min_score: least detection score that counts.
         debug: folder of the debug pictures, which mirrors the photos' folder.
+
+    Attributes:
+        computed: how many photos were analysed; the others were known.
+        undrawn: files whose name the debug picture cannot have; their dogs count all the same.
     """
 
     def __init__(self, find: FindDogs, cut: CutDog, store: Store, min_score: float, debug: Path) -> None:
@@ -53,6 +61,7 @@ class Analyser:
         self._debug = debug
         self._drawn = store.drawn()
         self.computed = 0
+        self.undrawn: list[Failure] = []
 
     def __call__(self, file: PhotoFile) -> int:
         """The id in the store of a file's photo, analysed now or before.
@@ -99,18 +108,23 @@ class Analyser:
 
     def _draw(self, key: str, photo: int, image: ImageArray, dogs: list[Dog]) -> None:
         path = self._debug_path(key)
-        with whole_file(path) as temporary:
-            temporary.write_bytes(debug_picture(image, dogs, [self._cut(image, dog) for dog in dogs]))
+        try:
+            with whole_file(path) as temporary:
+                temporary.write_bytes(debug_picture(image, dogs, [self._cut(image, dog) for dog in dogs]))
+        except OutputError as error:
+            if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in _ODD_NAME):
+                raise
+            reason = f"its debug picture cannot be written ({error.__cause__.strerror}). Rename the file or its folder"
+            self.undrawn.append(Failure(key, reason))
+            return
         self._store.set_drawn(key, photo)
         self._drawn[key] = photo
 
     def _debug_path(self, key: str) -> Path:
-        path = self._debug / key
-        if path.suffix.lower() not in (".jpg", ".jpeg"):
-            path = path.with_name(f"{path.name}.jpg")
-        if len(os.fsencode(path.name)) > _MAX_NAME_BYTES:
-            path = path.with_name(f"{hashlib.sha256(os.fsencode(path.name)).hexdigest()}.jpg")
-        return path
+        photo = self._debug / key
+        name = os.fsencode(photo.name)
+        stem = photo.name if len(name) + len(_DEBUG_SUFFIX) <= _MAX_NAME_BYTES else hashlib.sha256(name).hexdigest()
+        return photo.with_name(stem + _DEBUG_SUFFIX)
 
 
 def analyse(found: Scan, analyser: Analyser, store: Store, dimension: int, track: Callable[[int], None]) -> Collection:
@@ -130,7 +144,7 @@ def analyse(found: Scan, analyser: Analyser, store: Store, dimension: int, track
             files_of.setdefault(analyser(file), []).append(file)
         except PhotoError as error:
             failures.append(Failure(file.key, str(error)))
-        track(len(failures))
+        track(len(failures) + len(analyser.undrawn))
     analyser.forget_others(file.key for files in files_of.values() for file in files)
     sightings: list[Sighting] = []
     embeddings = []
@@ -149,7 +163,7 @@ def analyse(found: Scan, analyser: Analyser, store: Store, dimension: int, track
         sightings=sightings,
         embeddings=np.stack(embeddings) if embeddings else np.empty((0, dimension), dtype=np.float32),
         photos=photos,
-        failures=failures,
+        failures=failures + analyser.undrawn,
         other_files=found.other_files,
         computed=analyser.computed,
         conflicts=conflicts,

@@ -68,7 +68,7 @@ class Collection:
         sightings: every dog of every photo, in natural order of the photos.
         embeddings: ``(n, dimension)`` float32 of unit length, a row for each of ``sightings``.
         photos: every photo that could be read, each content once.
-        failures: files that could not be used.
+        failures: files that could not be used, and those whose debug picture could not be written.
         other_files: how many files have no photo's suffix.
         computed: how many photos this run analysed; the others were known.
         conflicts: photos whose identical files lie in folders of different names.

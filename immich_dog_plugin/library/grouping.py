@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MissingExtraError
+from ..errors import MissingPackageError
 from ..geometry import FloatArray
 from .neighbours import IndexArray
 
@@ -68,11 +68,11 @@ METHODS: dict[str, Callable[[FloatArray, float], Labels]] = {"hdbscan": _hdbscan
 
 
 def require_clustering() -> None:
-    """Raises MissingExtraError: scikit-learn is not installed."""
+    """Raises MissingPackageError: scikit-learn is not installed."""
     try:
         import sklearn.cluster  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError("scikit-learn", "report", "Grouping dogs") from error
+        raise MissingPackageError("scikit-learn", "Grouping dogs") from error
 
 
 def _coherent(embeddings: FloatArray, photos: IndexArray, members: IndexArray, same_dog: float) -> IndexArray:

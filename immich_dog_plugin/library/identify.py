@@ -14,13 +14,11 @@ from .collection import Collection
 from .export import write_dogs, write_embeddings, write_similarity
 from .grouping import Labels, group, require_clustering
 from .neighbours import NameAccuracy, name_accuracy
+from .out_folder import DEBUG, REPORT
 from .report import Facts, require_report, write_report
 from .scan import STORE, Scan
 from .store import Store
 from .verdicts import Verdicts
-
-REPORT = "report.html"
-DEBUG = "debug"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +55,11 @@ class Result:
     neighbours_listed: int | None
 
 
-def require_extras() -> None:
+def require_packages() -> None:
     """Fail before the work starts, not after it.
 
     Raises:
-        MissingExtraError: the extra ``report`` is not installed.
+        MissingPackageError: scikit-learn or jinja2 is not installed.
     """
     require_clustering()
     require_report()
@@ -81,7 +79,8 @@ def identify(
     Args:
         found: the photos of ``folder``, by ``scan``.
         folder: what the report calls the photos' place.
-        out: made where it does not exist. What an interrupted run left there is used.
+        out: made where it does not exist; ask ``check_out_folder`` first, for its outputs are overwritten. What an
+            interrupted run left there is used.
         pipeline: finds the dogs of a photo.
         package: the model package of ``pipeline``: its thresholds, its crop rule and its fingerprint.
         options: the user's choices.

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from .. import __version__
-from ..errors import MissingExtraError
+from ..errors import MissingPackageError
 from .collection import Collection, Photo, Sighting
 from .grouping import UNGROUPED, Labels
 from .heatmap import colour_stops, heat_map
@@ -85,11 +85,11 @@ class Group:
 
 
 def require_report() -> None:
-    """Raises MissingExtraError: jinja2 is not installed."""
+    """Raises MissingPackageError: jinja2 is not installed."""
     try:
         import jinja2  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError("jinja2", "report", "Writing report.html") from error
+        raise MissingPackageError("jinja2", "Writing report.html") from error
 
 
 def write_report(path: Path, collection: Collection, groups: Labels, facts: Facts, store: Store) -> None:

@@ -14,6 +14,7 @@ STORE = "identify.sqlite"  # the file that marks a folder as the output of an ea
 
 # Thumbnails and wastebaskets that a NAS leaves between the photos.
 _SKIPPED_FOLDERS = frozenset({"@eadir", "#recycle", "#snapshot", "$recycle.bin", "lost+found"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # a terminal obeys them
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ class Scan:
     other_files: int
 
 
-def scan(root: Path, exclude: Path) -> Scan:
-    """List the photos below ``root``, following links; ``exclude`` (the output folder) is not entered.
+def scan(root: Path, exclude: Path | None = None) -> Scan:
+    """List the photos below ``root``, following links; ``exclude`` (an output folder) is not entered.
 
     Nor is the output folder of an earlier run: its debug pictures are no photos.
     Hidden files and folders and the thumbnail folders of a NAS are skipped silently, other files that have no
@@ -59,14 +60,15 @@ def scan(root: Path, exclude: Path) -> Scan:
         PhotoError: ``root`` is not a folder, cannot be read, or holds no photo.
     """
     _check_folder(root)
-    excluded = exclude.resolve()
+    excluded = None if exclude is None else exclude.resolve()
     photos: list[PhotoFile] = []
     failures: list[Failure] = []
     other_files = 0
-    visited: set[tuple[int, int]] = set()
+    visited = {_identity(root)}
 
     def unreadable(error: OSError) -> None:
-        failures.append(Failure(_key(Path(error.filename), root), f"the folder cannot be read ({error.strerror})"))
+        reason = f"the folder cannot be read ({error.strerror}). Check its permissions"
+        failures.append(Failure(_key(Path(error.filename), root), reason))
 
     for folder, subfolders, files in os.walk(root, onerror=unreadable, followlinks=True):
         here = Path(folder)
@@ -96,26 +98,31 @@ def _check_folder(root: Path) -> None:
         raise PhotoError(f"The folder {root} cannot be read ({error.strerror})", "Check its permissions") from error
 
 
-def _enters(folder: Path, excluded: Path, visited: set[tuple[int, int]]) -> bool:
+def _enters(folder: Path, excluded: Path | None, visited: set[tuple[int, int]]) -> bool:
     """Whether to walk into a folder; each is walked once, however many links (or a circle of them) lead to it."""
     if folder.name.startswith(".") or folder.name.lower() in _SKIPPED_FOLDERS:
         return False
     try:
         if folder.resolve() == excluded or (folder / STORE).exists():
             return False
-        status = folder.stat()
+        identity = _identity(folder)
     except OSError:
         return True  # os.walk reports it
-    identity = (status.st_dev, status.st_ino)
     if identity in visited:
         return False
     visited.add(identity)
     return True
 
 
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
 def _key(path: Path, root: Path) -> str:
-    """The path below ``root``. File names on Linux are bytes: what is no UTF-8 appears as ``\\xNN``."""
-    return os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace")
+    """The path below ``root``. What is no UTF-8 (names on Linux are bytes) or a control character is ``\\xNN``."""
+    key = os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace")
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", key)
 
 
 def _natural(key: str) -> tuple[list[list[tuple[int, str]]], str]:

@@ -171,7 +171,7 @@ class Store:
             elif version != _SCHEMA_VERSION:
                 raise OutputError(
                     f"{self._path} was written by another version of immich-dogs",
-                    "Choose another folder by --out, or delete that file: its photos are then computed again",
+                    _start_anew(self._path),
                 )
 
     @contextmanager
@@ -201,14 +201,16 @@ def _output_error(path: Path, error: sqlite3.Error) -> OutputError:
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return OutputError(f"{path} is in use by another run", "Wait until it ends, or choose another folder by --out")
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return OutputError(
-            f"{path} is damaged or no store of immich-dogs ({error})", "Delete it: its photos are then computed again"
-        )
+        return OutputError(f"{path} is damaged or no store of immich-dogs ({error})", _start_anew(path))
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
         return OutputError(
             f"{path} cannot be written ({error})", "Check its permissions, or choose another folder by --out"
         )
     return OutputError(f"{path} cannot be used ({error})", f"Check the disk. {CONTINUES}")
+
+
+def _start_anew(path: Path) -> str:
+    return f"Choose another folder by --out, or delete what the earlier run left in {path.parent}"
 
 
 def _columns(dog: Dog) -> tuple[bytes, float, bytes | None, str, bytes]:

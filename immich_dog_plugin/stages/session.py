@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from ..errors import MissingExtraError, ModelPackageError
+from ..errors import MissingPackageError, ModelPackageError
 from ..geometry import FloatArray
-from ..model_package import StageSpec
+from ..model_package import ModelPackage, RecognitionSpec, StageName, StageSpec
 from ..settings import Settings
 
 
@@ -19,17 +20,48 @@ class Session(Protocol):
     def run(self, output_names: list[str] | None, input_feed: dict[str, Any], run_options: Any = None) -> list[Any]: ...
 
 
-def open_session(model: Path) -> Session:
-    """Open a graph with ONNX Runtime on the best provider installed (CUDA before CPU).
+def open_stage(package: ModelPackage, stage: StageName) -> Session:
+    """Open one graph of a package, and make sure that it is the graph its manifest describes.
 
     Raises:
-        MissingExtraError: ONNX Runtime is not installed.
+        MissingPackageError: ONNX Runtime is not installed.
+        ModelPackageError: ONNX Runtime cannot read the graph, or its input or output is another than the manifest says.
+    """
+    model, spec = package.model_path(stage), package.manifest.stage(stage)
+    graph = open_session(model)
+    promised_input = (None, 3, spec.input.side, spec.input.side)
+    promised_output = (None, spec.dimension) if isinstance(spec, RecognitionSpec) else ()
+    _require(model, "input", spec.input.name, promised_input, graph.get_inputs())
+    _require(model, "output", spec.output, promised_output, graph.get_outputs())
+    session: Session = graph
+    return session
+
+
+def _require(model: Path, what: str, name: str, shape: tuple[int | None, ...], nodes: Iterable[Any]) -> None:
+    found = {node.name: tuple(node.shape) for node in nodes}
+    # A size is compared only where both sides name a number; the graph leaves at least the batch open.
+    if name in found and all(
+        wanted == actual or not (isinstance(wanted, int) and isinstance(actual, int))
+        for wanted, actual in zip(shape, found[name], strict=False)
+    ):
+        return
+    raise ModelPackageError(
+        f"The manifest promises the {what} '{name}' of shape {shape or 'any'} for {model}, which has {found}",
+        "Use a model package whose manifest and models belong together",
+    )
+
+
+def open_session(model: Path) -> Any:
+    """An ``onnxruntime.InferenceSession`` on the best provider installed (CUDA before CPU).
+
+    Raises:
+        MissingPackageError: ONNX Runtime is not installed.
         ModelPackageError: the file is no graph that ONNX Runtime reads.
     """
     try:
         import onnxruntime
     except ImportError as error:
-        raise MissingExtraError("onnxruntime", "cpu", "Running the models") from error
+        raise MissingPackageError("onnxruntime", "Running the models") from error
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = 1
     options.intra_op_num_threads = Settings().threads
@@ -39,10 +71,9 @@ def open_session(model: Path) -> Session:
     wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
     providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
     try:
-        session: Session = onnxruntime.InferenceSession(str(model), sess_options=options, providers=providers)
+        return onnxruntime.InferenceSession(str(model), sess_options=options, providers=providers)
     except Exception as error:  # ONNX Runtime's own exceptions share no base class of their own
         raise ModelPackageError(f"ONNX Runtime cannot load {model} ({error})", "Reinstall the model package") from error
-    return session
 
 
 def run(session: Session, spec: StageSpec, tensor: FloatArray) -> FloatArray:

@@ -34,4 +34,4 @@ def test_a_folder_without_photos_is_an_error(
     tiny_package: ModelPackage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["bench", str(tmp_path), "--model", str(tiny_package.path)]) == 1
-    assert "There is no photo in" in capsys.readouterr().err
+    assert "holds no photo" in capsys.readouterr().err

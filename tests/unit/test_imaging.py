@@ -115,13 +115,34 @@ def test_a_one_pixel_photo_is_a_photo() -> None:
     assert read_photo(encoded(Image.new("RGB", (1, 1), "red"), "PNG")).tolist() == [[[255, 0, 0]]]
 
 
-def test_a_photo_of_900_megapixels_is_refused_before_it_is_decoded() -> None:
+def png_header(side: int) -> bytes:
+    """A PNG that says it has ``side`` x ``side`` pixels and holds none."""
+
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0))
-    with pytest.raises(PhotoError, match=r"too large|900 megapixels"):
-        read_photo(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("side", "megapixels"), [(30_000, 900), (16_000, 256), (14_200, 202)])
+def test_a_huge_photo_is_refused_before_it_is_decoded(side: int, megapixels: int) -> None:
+    with pytest.raises(PhotoError, match=rf"{megapixels} megapixels.*IMMICH_DOGS_MAX_MEGAPIXELS"):
+        read_photo(png_header(side))
+
+
+def test_the_size_limit_can_be_raised_above_pillows_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMMICH_DOGS_MAX_MEGAPIXELS", "1000")
+    limit = Image.MAX_IMAGE_PIXELS
+    with pytest.raises(PhotoError, match="damaged"):  # past the limit: now its missing pixels are what is wrong
+        read_photo(png_header(14_200))
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_a_float_photo_from_0_to_1_keeps_its_greys() -> None:
+    values = np.tile(np.linspace(0, 1, 40, dtype=np.float32), (30, 1))
+    photo = read_photo(encoded(Image.fromarray(values), "TIFF"))
+    assert photo[0, 20, 0] == pytest.approx(131, abs=2)
 
 
 def test_the_size_limit_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:

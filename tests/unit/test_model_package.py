@@ -9,6 +9,7 @@ import pytest
 from immich_dog_plugin.cli import main
 from immich_dog_plugin.errors import ModelPackageError
 from immich_dog_plugin.model_package import ModelPackage, available_packages, find_package
+from immich_dog_plugin.pipeline import DogPipeline
 from immich_dog_plugin.stages.session import open_session
 
 
@@ -93,3 +94,31 @@ def test_the_models_command_verifies_and_fails_on_a_damaged_package(
     (package_copy / "recognition" / "model.onnx").write_bytes(b"")
     assert main(["models", str(package_copy)]) == 1
     assert "corrupted" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("stage", "change", "message"),
+    [
+        ("detection", {"output": "boxes"}, "output 'boxes'"),
+        ("keypoint", {"input": {"side": 96}}, "input 'images'.*96, 96"),
+        ("recognition", {"dimension": 256}, "output 'embedding'.*256"),
+    ],
+)
+def test_a_graph_that_is_not_what_its_manifest_says_is_refused_before_any_photo(
+    package_copy: Path, stage: str, change: dict, message: str
+) -> None:
+    file = package_copy / "manifest.json"
+    manifest = json.loads(file.read_text())
+    for key, value in change.items():
+        manifest[stage][key] = manifest[stage][key] | value if isinstance(value, dict) else value
+    file.write_text(json.dumps(manifest))
+    with pytest.raises(ModelPackageError, match=message):
+        DogPipeline.open(ModelPackage.open(package_copy))
+
+
+def test_a_models_folder_that_does_not_exist_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("IMMICH_DOGS_MODELS", "/no/such/folder")
+    assert main(["models"]) == 1
+    assert "IMMICH_DOGS_MODELS is '/no/such/folder'" in capsys.readouterr().err

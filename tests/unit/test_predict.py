@@ -21,11 +21,12 @@ from tests.unit.test_contract import good_answer
 
 
 class FakeService(ThreadingHTTPServer):
-    """Answers every request with ``status`` and ``body`` after ``delay`` seconds, and keeps what it was sent."""
+    """Answers each request with ``status``, ``body`` and ``content_type`` after ``delay`` seconds, and keeps it."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.status, self.body, self.delay = 200, json.dumps(good_answer()), 0.0
+        self.content_type = "application/json"
         self.requests: list[tuple[str, bytes]] = []
 
     @property
@@ -42,6 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(self.server.delay)
         with contextlib.suppress(BrokenPipeError):  # the client may have given up
             self.send_response(self.server.status)
+            self.send_header("Content-Type", self.server.content_type)
             self.end_headers()
             self.wfile.write(self.server.body.encode())
 
@@ -123,8 +125,11 @@ def test_an_answer_that_breaks_the_contract_fails(
     ("status", "body", "hint"),
     [
         (500, "Internal Server Error", "the service is not patched"),
+        (400, '{"detail":"dog-identification needs an image"}', "The answer says what is wrong"),
         (422, '{"detail":"There is no dog model package"}', "The answer says what is wrong"),
         (404, '{"detail":"Not Found"}', "no Immich ML service"),
+        (405, '{"detail":"Method Not Allowed"}', "no Immich ML service"),
+        (501, "Unsupported method", "no Immich ML service"),
     ],
 )
 def test_an_http_error_is_shown_with_its_body(
@@ -137,6 +142,28 @@ def test_an_http_error_is_shown_with_its_body(
     assert hint in message
 
 
+@pytest.mark.parametrize("status", [200, 404, 500, 501])
+def test_a_web_page_is_named_and_not_shown(
+    service: FakeService, photo: Path, capsys: pytest.CaptureFixture[str], status: int
+) -> None:
+    service.status, service.body, service.content_type = status, "<!DOCTYPE HTML>", "text/html;charset=utf-8"
+    assert main(["predict", "--url", service.url, str(photo)]) == 1
+    message = capsys.readouterr().err
+    assert f"HTTP {status}: a web page (" in message
+    assert "no Immich ML service" in message
+    assert "DOCTYPE" not in message
+
+
+def test_of_a_long_error_only_the_beginning_is_shown(
+    service: FakeService, photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.status, service.body = 422, "ab" * 1000
+    assert main(["predict", "--url", service.url, str(photo)]) == 1
+    message = capsys.readouterr().err
+    assert "ab" * 150 in message
+    assert "ab" * 150 + "a" not in message
+
+
 def test_a_service_that_does_not_answer_in_time_is_reported(
     service: FakeService, photo: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,7 +174,11 @@ def test_a_service_that_does_not_answer_in_time_is_reported(
 
 @pytest.mark.parametrize(
     ("url", "complaint"),
-    [("http://127.0.0.1:9", "cannot be reached"), ("localhost", "cannot be asked"), ("http://", "cannot be asked")],
+    [
+        ("http://127.0.0.1:9", "/predict cannot be reached (Connection refused). "),
+        ("localhost", "cannot be asked"),
+        ("http://", "cannot be asked"),
+    ],
 )
 def test_a_url_where_nothing_answers_is_reported(
     photo: Path, capsys: pytest.CaptureFixture[str], url: str, complaint: str
@@ -158,12 +189,30 @@ def test_a_url_where_nothing_answers_is_reported(
     assert "--url" in message
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "complaint"),
+    [
+        *(("--timeout", value, "is not a number of seconds above 0") for value in ("0", "-5", "inf", "nan", "soon")),
+        *(("--min-score", value, "is not a number from 0 to 1") for value in ("7", "-0.1", "nan", "abc")),
+    ],
+)
+def test_a_value_out_of_range_is_wrong_usage(
+    photo: Path, capsys: pytest.CaptureFixture[str], option: str, value: str, complaint: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["predict", "--url", "http://127.0.0.1:9", option, value, str(photo)])
+    assert caught.value.code == 2
+    assert f"argument {option}: '{value}' {complaint}" in capsys.readouterr().err
+
+
 def test_without_requests_the_command_names_what_to_install(
     photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "requests", None)
     assert main(["predict", "--url", "http://localhost:3003", str(photo)]) == 1
-    assert "pip install 'immich-dog-plugin[harness]'" in capsys.readouterr().err
+    assert "Asking a service needs requests, which is not installed. Install it with: pip install requests" in (
+        capsys.readouterr().err
+    )
 
 
 def test_a_photo_on_its_side_is_sent_upright(tmp_path: Path) -> None:

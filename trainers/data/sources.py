@@ -28,7 +28,7 @@ SOURCES = (
     TrainingData(
         name="Stanford Dogs: 20,164 photos of 120 breeds",
         licence="non-commercial research; no photo is part of this project",
-        used_for="detector (boxes by the starting network), embedder's principal components",
+        used_for="detector (boxes by the starting network), embedder (views and breeds; principal components)",
     ),
     TrainingData(
         name="Dogs and cats: photos of github.com/chanakya2734/Image-classification-using-CNN",

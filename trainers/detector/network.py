@@ -48,24 +48,6 @@ def _row(source: nn.Conv2d, row: int) -> nn.Conv2d:
     return convolution
 
 
-def interpolate(start: DetectionModel, tuned: DetectionModel, share: float) -> DetectionModel:
-    """A network whose weights are ``share`` of the way from ``start`` to ``tuned``.
-
-    Fine-tuning on dogs and cats alone makes the network forget what else is no dog (cows, camels, horses); part of the
-    way keeps most of both (Wortsman et al., 2022, "Robust fine-tuning of zero-shot models",
-    https://arxiv.org/abs/2109.01903).
-    """
-    network = one_class_network()
-    tuned_state = tuned.state_dict()
-    network.load_state_dict(
-        {
-            name: torch.lerp(weight, tuned_state[name], share) if weight.is_floating_point() else weight
-            for name, weight in start.state_dict().items()
-        }
-    )
-    return network
-
-
 class ExportedDetector(nn.Module):
     """The graph that ships: ``output0`` ``(n, 5, anchors)``: cx, cy, w, h in input pixels and the dog score."""
 

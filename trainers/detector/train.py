@@ -19,9 +19,10 @@ from torch import nn
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.nn.tasks import DetectionModel
 
+from ..interpolate import interpolate
 from ..runs import Checkpoint
 from ..starting_weights import WEIGHTS, yolov8n_state
-from .network import interpolate, one_class_network
+from .network import one_class_network
 from .prepare import DATASET
 
 RUN = Path("runs/detector")

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from immich_dog_plugin.errors import MissingExtraError, OutputError
+from immich_dog_plugin.errors import MissingPackageError, OutputError
 from immich_dog_plugin.geometry import ImageArray
-from immich_dog_plugin.library.identify import Options, Result, require_extras
+from immich_dog_plugin.library.identify import Options, Result, require_packages
 from immich_dog_plugin.pipeline import Dog
 
 from .conftest import CountingPipeline, WritePhoto
@@ -36,7 +36,7 @@ def test_a_folder_gives_every_file_it_promises(run: Run, write_photo: WritePhoto
         "embeddings.pkl", "dogs.csv", "similarity.csv",
     }  # fmt: skip
     debug = {path.relative_to(out / "debug").as_posix() for path in out.rglob("debug/**/*.jpg")}
-    assert debug == {"Rex/a.png.jpg", "Rex/b.png.jpg", "none.png.jpg"}
+    assert debug == {"Rex/a.png.debug.jpg", "Rex/b.png.debug.jpg", "none.png.debug.jpg"}
     assert [sighting.key for sighting in result.collection.sightings] == ["Rex/a.png#0", "Rex/b.png#0"]
     assert [photo.files for photo in result.collection.without_dog] == [("none.png",)]
 
@@ -95,7 +95,7 @@ def test_a_photo_moved_to_another_name_is_known_and_its_old_debug_picture_goes(
     run()
     assert pipeline.calls == 2
     names = {path.name for path in (tmp_path / "out" / "debug" / "Rex").iterdir()}
-    assert names == {"renamed.png.jpg"}
+    assert names == {"renamed.png.debug.jpg"}
 
 
 def test_another_least_score_is_computed_anew(run: Run, write_photo: WritePhoto, pipeline: CountingPipeline) -> None:
@@ -170,6 +170,32 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_done(
     assert run().collection.computed == 0
 
 
+def test_photos_of_similar_names_each_have_a_debug_picture(run: Run, write_photo: WritePhoto, tmp_path: Path) -> None:
+    names = {"a.png", "a.png.jpg/b.png", "same.png", "same.png.jpg", f"{'long' * 62}.png"}
+    for shade, name in enumerate(sorted(names)):
+        write_photo(name, shade=shade)
+    result = run()
+    assert (len(result.collection.photos), _failures(result)) == (5, {})
+    debug = tmp_path / "out" / "debug"
+    pictures = {path.relative_to(debug).as_posix(): path.read_bytes() for path in debug.rglob("*.debug.jpg")}
+    assert len(set(pictures.values())) == 5
+    assert {f"{name}.debug.jpg" for name in names if "long" not in name} < set(pictures)
+
+
+@pytest.mark.parametrize("photo", ["a.png", f"{chr(1) * 100}/a.png"])
+def test_a_name_that_the_debug_picture_cannot_have_is_reported_and_every_dog_counts(
+    run: Run, write_photo: WritePhoto, tmp_path: Path, photo: str
+) -> None:
+    write_photo(photo, shade=1)
+    write_photo("b.png", shade=2)
+    (tmp_path / "out" / "debug" / "a.png.debug.jpg").mkdir(parents=True)
+    result = run()
+    assert len(result.collection.sightings) == 2
+    (reason,) = _failures(result).values()
+    assert "debug picture cannot be written" in reason
+    assert (tmp_path / "out" / "debug" / "b.png.debug.jpg").is_file()
+
+
 def test_the_name_goes_to_the_largest_dog_only(run: Run, write_photo: WritePhoto) -> None:
     write_photo("Rex/a.png", dogs=2)
     names = [sighting.name for sighting in run().collection.sightings]
@@ -226,6 +252,16 @@ def test_the_report_needs_nothing_from_outside(run: Run, write_photo: WritePhoto
     assert "http" not in report.replace("http-equiv", "")
 
 
+def test_the_report_numbers_the_dogs_of_a_photo_as_their_keys_do(
+    run: Run, write_photo: WritePhoto, tmp_path: Path
+) -> None:
+    write_photo("a.png", dogs=2)
+    sightings = run().collection.sightings
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", (tmp_path / "out" / "report.html").read_text(), re.DOTALL)
+    shown = {re.sub(r"<[^>]*>|\s", "", caption) for caption in captions}
+    assert shown == {sighting.key for sighting in sightings} == {"a.png#0", "a.png#1"}
+
+
 def test_the_report_says_how_much_of_a_long_list_it_shows(
     run: Run, write_photo: WritePhoto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,7 +272,7 @@ def test_the_report_says_how_much_of_a_long_list_it_shows(
     assert "3 of 7 photos, evenly spread, are shown here" in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_missing_extras_are_named_before_the_work_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_packages_are_named_before_the_work_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'immich-dog-plugin\[report\]'"):
-        require_extras()
+    with pytest.raises(MissingPackageError, match="pip install jinja2"):
+        require_packages()

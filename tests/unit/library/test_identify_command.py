@@ -51,12 +51,37 @@ def test_formats_may_be_given_several_times(call: Call, write_photo: WritePhoto,
 def test_file_names_are_printed_as_they_are(
     call: Call, write_photo: WritePhoto, capsys: pytest.CaptureFixture[str], photos: Path
 ) -> None:
-    write_photo("[red]a.png")
+    write_photo("[red]a.png", shade=1)
+    write_photo("c.png", shade=2)
     (photos / "[bold]b.jpg").touch()
     assert call() == 0
     printed = capsys.readouterr().out
     assert "[red]a.png" in printed
     assert "Failed: [bold]b.jpg: the file is empty" in printed
+
+
+def test_file_names_cannot_steer_the_terminal(
+    call: Call, write_photo: WritePhoto, capsys: pytest.CaptureFixture[str], photos: Path
+) -> None:
+    write_photo("\x1b[2Ja.png", shade=1)
+    write_photo("b\r\n.png", shade=2)
+    (photos / "\x1b]0;c\n.jpg").touch()
+    assert call() == 0
+    printed = capsys.readouterr().out
+    assert not set("\x1b\r") & set(printed)
+    for name in ("\\x1b[2Ja.png#0", "b\\x0d\\x0a.png#0", "Failed: \\x1b]0;c\\x0a.jpg: the file is empty"):
+        assert name in printed
+
+
+def test_a_single_dog_is_counted_as_one_and_compared_with_none(
+    call: Call, write_photo: WritePhoto, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_photo("a.png")
+    assert call() == 0
+    printed = capsys.readouterr().out
+    assert "1 photo read: 1 analysed now" in printed
+    assert "1 dog: 0 groups, 1 dog in no group" in printed
+    assert "Most similar" not in printed
 
 
 def test_photos_that_all_fail_give_a_report_and_exit_code_1(
@@ -88,13 +113,25 @@ def test_the_photos_own_folder_is_refused_as_output(
     assert [path.name for path in photos.iterdir()] == ["a.png"]
 
 
+def test_an_output_that_would_overwrite_the_users_files_is_refused_and_nothing_is_written(
+    write_photo: WritePhoto, photos: Path, tiny_package: ModelPackage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_photo("debug/00.jpg")
+    write_photo("rex/00.jpg", shade=1)
+    before = {path: path.read_bytes() for path in photos.rglob("*.*")}
+    for folder, words in (("debug", "among the photos"), ("rex", "holds debug, but no identify.sqlite")):
+        assert main(["identify", str(photos / folder), "--out", str(photos), "--model", str(tiny_package.path)]) == 1
+        assert words in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in photos.rglob("*.*")} == before
+
+
 def test_an_output_inside_the_photos_is_not_read_as_photos(
     call: Call, write_photo: WritePhoto, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_photo("a.png")
     for _ in range(2):
         assert call("--out", str(photos / "result")) == 0
-        assert "1 photos read" in capsys.readouterr().out
+        assert "1 photo read" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

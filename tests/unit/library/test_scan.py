@@ -55,6 +55,24 @@ def test_a_circle_of_links_ends_and_a_linked_folder_is_followed(tmp_path: Path) 
     assert _keys(photos) == ["Bella/b.jpg", "Rex/a.jpg"]
 
 
+@pytest.mark.parametrize("target", ["..", "../.."])
+def test_a_link_back_to_the_photos_or_above_them_counts_nothing_twice(tmp_path: Path, target: str) -> None:
+    photos = tmp_path / "home" / "photos"
+    _touch(photos, "Bella/b.jpg", "Rex/a.jpg", "c.jpg")
+    (photos / "Rex" / "loop").symlink_to(f"{target}/", target_is_directory=True)
+    assert _keys(photos) == ["Bella/b.jpg", "c.jpg", "Rex/a.jpg"]
+
+
+def test_without_a_folder_to_exclude_every_photo_is_listed(tmp_path: Path) -> None:
+    _touch(tmp_path, "a.jpg", "out/b.jpg")
+    assert [photo.key for photo in scan(tmp_path).photos] == ["a.jpg", "out/b.jpg"]
+
+
+def test_control_characters_of_a_name_are_escaped_in_its_key(tmp_path: Path) -> None:
+    _touch(tmp_path, "a\x1b[2J\r\n\x9b.jpg", "Żółw 🐶.jpg")
+    assert _keys(tmp_path) == ["a\\x1b[2J\\x0d\\x0a\\x9b.jpg", "Żółw 🐶.jpg"]
+
+
 def test_a_name_that_is_no_utf8_gets_a_printable_key(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"caf\xe9.jpg")).touch()
     assert _keys(tmp_path) == ["caf\\xe9.jpg"]
@@ -93,4 +111,5 @@ def test_a_folder_that_cannot_be_read_is_a_failure_and_the_others_are_listed(
     monkeypatch.setattr(os, "scandir", scandir)
     found = scan(tmp_path, exclude=tmp_path / "out")
     assert [photo.key for photo in found.photos] == ["a.jpg"]
-    assert [(failure.key, "Permission denied" in failure.reason) for failure in found.failures] == [("locked", True)]
+    reason = "the folder cannot be read (Permission denied). Check its permissions"
+    assert [(failure.key, failure.reason) for failure in found.failures] == [("locked", reason)]

@@ -78,7 +78,7 @@ def test_a_full_disk_is_named_and_what_was_there_stays(tmp_path: Path) -> None:
 def test_a_file_that_is_no_store_is_named_with_its_cure(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     path.write_bytes(b"no database at all" * 100)
-    with pytest.raises(OutputError, match="Delete it"):
+    with pytest.raises(OutputError, match=r"damaged.*delete what the earlier run left"):
         Store(path, "model", 0.3)
 
 

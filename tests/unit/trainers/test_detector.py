@@ -8,8 +8,9 @@ import torch
 
 from trainers.data.duplicates import SeenPhotos, difference_hash
 from trainers.detector.measure import counts
-from trainers.detector.network import COCO_DOG, coco_network, interpolate, one_class_network
+from trainers.detector.network import COCO_DOG, coco_network, one_class_network
 from trainers.detector.prepare import Example, write
+from trainers.interpolate import interpolate
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
