@@ -56,15 +56,18 @@ class FaceChipRule:
 
 
 def resize(image: ImageArray, width: int, height: int) -> ImageArray:
-    """Resize by area averaging where the image shrinks (no aliasing of fur) and bilinearly where it grows."""
+    """Resize as a mipmap does: average blocks of 2 x 2 while the image is twice too large, then bilinearly.
+
+    No pixel is skipped, so fur does not alias, at a tenth of what area averaging to any size costs.
+    """
     while image.shape[1] >= 2 * width and image.shape[0] >= 2 * height:
-        # OpenCV averages blocks of 2 x 2 ten times faster than areas of any other size; the sum is nearly the same.
         even = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
         image = np.asarray(cv2.resize(even, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     if image.shape[:2] == (height, width):
         return image
-    shrinks = width * height < image.shape[0] * image.shape[1]
-    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    # One side may still be far too large (a panorama squashed to a square): bilinear steps would skip pixels there.
+    shrinks_much = image.shape[1] >= 2 * width or image.shape[0] >= 2 * height
+    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks_much else cv2.INTER_LINEAR)
     return np.asarray(resized, dtype=np.uint8)
 
 
