@@ -38,12 +38,16 @@ class Dog:
 
 
 class DogPipeline:
-    """Finds every dog of a photo and embeds it: the same code in Immich, on a folder and in a job."""
+    """Finds every dog of a photo and embeds it: the same code in Immich, on a folder and in a job.
+
+    Attributes:
+        detector, keypoints, embedder: the stages, for whoever measures one of them alone.
+    """
 
     def __init__(self, detector: Detector, keypoints: KeypointEstimator, embedder: Embedder, crop: CropSpec) -> None:
-        self._detector = detector
-        self._keypoints = keypoints
-        self._embedder = embedder
+        self.detector = detector
+        self.keypoints = keypoints
+        self.embedder = embedder
         self._crop = crop
 
     @classmethod
@@ -59,9 +63,9 @@ class DogPipeline:
 
     def __call__(self, photo: ImageArray, min_score: float | None = None) -> list[Dog]:
         """The dogs of one photo ``(height, width, 3)`` RGB, largest score first; an empty list without a dog."""
-        detections = self._detector(photo, min_score)
-        keypoints = self._keypoints(photo, detections.boxes)
-        return embed_dogs(photo, detections, faces(self._keypoints, keypoints), self._embedder, self._crop)
+        detections = self.detector(photo, min_score)
+        keypoints = self.keypoints(photo, detections.boxes)
+        return embed_dogs(photo, detections, faces(self.keypoints, keypoints), self.embedder, self._crop)
 
 
 def faces(estimator: KeypointEstimator, keypoints: FloatArray) -> list[FloatArray | None]:

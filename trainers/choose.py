@@ -17,10 +17,11 @@ import numpy as np
 from harness.metrics import far_threshold, verification_pairs
 from immich_dog_plugin.geometry import FloatArray
 from immich_dog_plugin.model_package import CropSpec, FaceChipSpec, Manifest, ModelPackage, Thresholds
+from immich_dog_plugin.pipeline import DogPipeline
 
 from .data.identity import IdentityPhoto, read_identities
 from .data.landmarks import read_landmarks
-from .dogs_found import FoundDog, Stages, embed, figures_by_set, find_dogs, table
+from .dogs_found import FoundDog, embed, figures_by_set, find_dogs, table
 from .export import PACKAGE, write_manifest
 from .keypoints.measure import best_face_threshold, estimate
 
@@ -46,15 +47,15 @@ def main() -> None:
 
     manifest = ModelPackage.open(args.package).manifest
     dogs = [dog for dog in read_landmarks(args.data) if dog.split == "val"]
-    answers = estimate(Stages.of(ModelPackage.open(args.package)).keypoints, dogs)
+    answers = estimate(DogPipeline.open(ModelPackage.open(args.package)).keypoints, dogs)
     keypoint = manifest.keypoint.model_copy(update={"min_face_score": best_face_threshold(answers)})
     write_manifest(args.package, manifest.model_copy(update={"keypoint": keypoint}))
 
     package = ModelPackage.open(args.package)
-    stages = Stages.of(package)
+    pipeline = DogPipeline.open(package)
     photos = read_identities(args.data, "val")
-    found = find_dogs(stages, photos)
-    measured = measure(stages, found, photos)
+    found = find_dogs(pipeline, photos)
+    measured = measure(pipeline, found, photos)
     for group in ("all", MANY_DAYS):
         print(f"\n{group}\n" + table({name: figures[group] for name, (_, _, figures) in measured.items()}))
     name = best_crop({name: figures for name, (crop, _, figures) in measured.items() if crop is not None})
@@ -81,11 +82,11 @@ def candidates() -> dict[str, CropSpec | None]:
 Measured = dict[str, tuple[CropSpec | None, FloatArray, Mapping[str, dict[str, Any]]]]
 
 
-def measure(stages: Stages, found: list[FoundDog], photos: list[IdentityPhoto]) -> Measured:
+def measure(pipeline: DogPipeline, found: list[FoundDog], photos: list[IdentityPhoto]) -> Measured:
     """For every candidate its rule, its embeddings and its figures."""
     measured: Measured = {}
     for name, crop in candidates().items():
-        embeddings = embed(stages, found, crop)
+        embeddings = embed(pipeline, found, crop)
         measured[name] = (crop, embeddings, figures_by_set(embeddings, photos))
     return measured
 

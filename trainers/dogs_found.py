@@ -12,34 +12,12 @@ from rich.progress import track
 from harness.metrics import verification_figures
 from immich_dog_plugin.geometry import FloatArray, ImageArray
 from immich_dog_plugin.imaging import read_photo
-from immich_dog_plugin.model_package import CropSpec, ModelPackage
-from immich_dog_plugin.pipeline import choose_crop, cut
-from immich_dog_plugin.stages.detector import Detector
-from immich_dog_plugin.stages.embedder import Embedder
-from immich_dog_plugin.stages.keypoints import KeypointEstimator
-from immich_dog_plugin.stages.session import open_stage
+from immich_dog_plugin.model_package import CropSpec
+from immich_dog_plugin.pipeline import DogPipeline, choose_crop, cut, faces
 
 from .data.identity import IdentityPhoto
 
 BATCH = 16
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Stages:
-    """The three stages of a package, opened as serving opens them."""
-
-    detector: Detector
-    keypoints: KeypointEstimator
-    embedder: Embedder
-
-    @classmethod
-    def of(cls, package: ModelPackage) -> Stages:
-        manifest = package.manifest
-        return cls(
-            Detector(open_stage(package, "detection"), manifest.detection),
-            KeypointEstimator(open_stage(package, "keypoint"), manifest.keypoint),
-            Embedder(open_stage(package, "recognition"), manifest.recognition),
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,26 +37,25 @@ class FoundDog:
     detected: bool
 
 
-def find_dogs(stages: Stages, photos: Sequence[IdentityPhoto]) -> list[FoundDog]:
+def find_dogs(pipeline: DogPipeline, photos: Sequence[IdentityPhoto]) -> list[FoundDog]:
     """The best detection of every photo with its face, if one is visible."""
     dogs = []
     for photo in track(photos, description="Detector and keypoints"):
         image = read_photo(photo.file)
-        detections = stages.detector(image)
+        detections = pipeline.detector(image)
         detected = len(detections) > 0
         box = detections.boxes[0] if detected else np.array([0, 0, image.shape[1], image.shape[0]], dtype=np.float32)
-        points = stages.keypoints(image, box[None])[0]
-        face = points if stages.keypoints.has_face(points) else None
+        (face,) = faces(pipeline.keypoints, pipeline.keypoints(image, box[None]))
         dogs.append(FoundDog(photo, image, box, face, detected))
     return dogs
 
 
-def embed(stages: Stages, dogs: Sequence[FoundDog], crop: CropSpec | None) -> FloatArray:
+def embed(pipeline: DogPipeline, dogs: Sequence[FoundDog], crop: CropSpec | None) -> FloatArray:
     """One embedding per dog ``(n, 512)``, cut by the pipeline's own code; ``crop=None`` embeds the whole photo."""
     embeddings = []
     for start in track(range(0, len(dogs), BATCH), description="Embedder"):
         batch = dogs[start : start + BATCH]
-        embeddings.append(stages.embedder([crop_of(dog, crop, stages.embedder.side) for dog in batch]))
+        embeddings.append(pipeline.embedder([crop_of(dog, crop, pipeline.embedder.side) for dog in batch]))
     return np.concatenate(embeddings)
 
 

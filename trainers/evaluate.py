@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from immich_dog_plugin.model_package import ModelPackage
+from immich_dog_plugin.pipeline import DogPipeline
 
 from .data.identity import read_identities
 from .data.landmarks import read_landmarks
 from .detector.measure import THRESHOLDS, best_scores, counts
-from .dogs_found import Stages, embed, figures_by_set, find_dogs, table
+from .dogs_found import embed, figures_by_set, find_dogs, table
 from .export import PACKAGE, write_manifest
 from .keypoints.measure import estimate, figures
 from .model_card import write_model_card
@@ -44,11 +45,11 @@ def main() -> None:
     args = parser.parse_args()
 
     package = ModelPackage.open(args.package)
-    stages = Stages.of(package)
+    pipeline = DogPipeline.open(package)
     metrics = {
-        "verification": verification(stages, package, args.data),
-        "detection": detection(stages, package, args.data),
-        "keypoints": keypoints(stages, package, args.data),
+        "verification": verification(pipeline, package, args.data),
+        "detection": detection(pipeline, package, args.data),
+        "keypoints": keypoints(pipeline, package, args.data),
     }
     if args.record:
         recorded = package.manifest.model_copy(update={"metrics": {**package.manifest.metrics, **metrics}})
@@ -56,14 +57,14 @@ def main() -> None:
         write_model_card(args.package, recorded)
 
 
-def verification(stages: Stages, package: ModelPackage, data: Path) -> dict[str, Any]:
+def verification(pipeline: DogPipeline, package: ModelPackage, data: Path) -> dict[str, Any]:
     """Figures of val and test dogs, whole photo and pipeline, over all and per set."""
     record: dict[str, Any] = {"protocol": VERIFICATION_PROTOCOL}
     for split in ("val", "test"):
         photos = read_identities(data, split)
-        found = find_dogs(stages, photos)
+        found = find_dogs(pipeline, photos)
         for name, crop in (("whole_photo", None), ("pipeline", package.manifest.crop)):
-            rows = figures_by_set(embed(stages, found, crop), photos)
+            rows = figures_by_set(embed(pipeline, found, crop), photos)
             record[f"{split}_{name}"] = dict(rows)
             print(f"\n{split}, {name.replace('_', ' ')}\n{table(rows)}")
         missed = sum(not dog.detected for dog in found)
@@ -73,10 +74,10 @@ def verification(stages: Stages, package: ModelPackage, data: Path) -> dict[str,
     return record
 
 
-def detection(stages: Stages, package: ModelPackage, data: Path) -> dict[str, Any]:
+def detection(pipeline: DogPipeline, package: ModelPackage, data: Path) -> dict[str, Any]:
     """Dogs found and false alarms."""
-    with_dog = best_scores(stages.detector, data / "photos")
-    without_dog = best_scores(stages.detector, data / "negatives")
+    with_dog = best_scores(pipeline.detector, data / "photos")
+    without_dog = best_scores(pipeline.detector, data / "negatives")
     limit = package.manifest.detection.min_score
     rows = counts(with_dog, without_dog, sorted({limit, *THRESHOLDS}))
     print(f"\nDogs found in {len(with_dog)} photos, false alarms in {len(without_dog)} photos without a dog")
@@ -91,13 +92,13 @@ def detection(stages: Stages, package: ModelPackage, data: Path) -> dict[str, An
     }
 
 
-def keypoints(stages: Stages, package: ModelPackage, data: Path) -> dict[str, Any]:
+def keypoints(pipeline: DogPipeline, package: ModelPackage, data: Path) -> dict[str, Any]:
     """Errors on held-out dogs, whole dogs and faces apart."""
     record: dict[str, Any] = {"protocol": KEYPOINT_PROTOCOL}
     dogs = [dog for dog in read_landmarks(data) if dog.split == "test"]
     print()
     for source in ("faye", "beagle_faces"):
-        answers = estimate(stages.keypoints, [dog for dog in dogs if dog.source == source])
+        answers = estimate(pipeline.keypoints, [dog for dog in dogs if dog.source == source])
         record[source] = figures(answers, package.manifest.keypoint.min_face_score)
         print(f"Keypoints, held-out {source}: {record[source]}")
     return record

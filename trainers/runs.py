@@ -20,6 +20,12 @@ class Stateful(Protocol):
     def load_state_dict(self, state_dict: dict[str, Any], /) -> Any: ...
 
 
+def one_cycle(optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
+    """Each group warms up to its own rate over a tenth of ``steps`` and falls to nothing along a cosine."""
+    rates = [group["lr"] for group in optimiser.param_groups]
+    return torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=rates, total_steps=steps, pct_start=0.1)
+
+
 def start_run(folder: Path, seed: int, threads: int) -> None:
     """Seed everything, bound the threads, and log to the terminal and to ``<folder>/log.txt``."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -13,9 +13,10 @@ import torch
 
 from immich_dog_plugin.geometry import FloatArray
 from immich_dog_plugin.model_package import ModelPackage
+from immich_dog_plugin.pipeline import DogPipeline
 
 from ..data.identity import read_identities
-from ..dogs_found import Stages, crop_of, figures_by_set, find_dogs, table
+from ..dogs_found import crop_of, figures_by_set, find_dogs, table
 from ..export import PACKAGE
 from ..interpolate import interpolate
 from ..specs import RECOGNITION
@@ -39,7 +40,7 @@ def main() -> None:
 
     package = ModelPackage.open(args.package)
     photos = read_identities(args.data, "val")
-    found = find_dogs(Stages.of(package), photos)
+    found = find_dogs(DogPipeline.open(package), photos)
     start, tuned = backbone_network().eval(), load_tuned(args.run)
     side = RECOGNITION.input.side
     for title, crop in (("whole photo", None), ("crop", package.manifest.crop)):

@@ -26,7 +26,7 @@ from immich_dog_plugin.imaging import read_photo
 
 from ..data.duplicates import SeenPhotos, measuring_photos
 from ..data.identity import breed_photos
-from ..runs import Checkpoint, start_run
+from ..runs import Checkpoint, one_cycle, start_run
 from ..specs import RECOGNITION
 from .dataset import ViewPairs
 from .network import FEATURES, backbone_network
@@ -70,12 +70,7 @@ def main() -> None:
     # The classifier starts from nothing and has only these steps.
     groups = [{"params": freeze(backbone), "lr": args.lr}, {"params": tuning.by_breed.parameters(), "lr": 50 * args.lr}]
     optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser,
-        max_lr=[group["lr"] for group in optimiser.param_groups],
-        total_steps=args.epochs * len(loader),
-        pct_start=0.1,
-    )
+    schedule = one_cycle(optimiser, args.epochs * len(loader))
     checkpoint = Checkpoint(
         args.run / "last.pt", tuning=tuning, averaged=averaged, optimiser=optimiser, schedule=schedule
     )

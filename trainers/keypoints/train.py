@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from ..data.landmarks import read_landmarks
-from ..runs import Checkpoint, start_run
+from ..runs import Checkpoint, one_cycle, start_run
 from ..specs import KEYPOINT
 from .dataset import LandmarkDataset
 from .losses import landmark_loss
@@ -57,12 +57,7 @@ def main() -> None:
     network = network.to(memory_format=torch.channels_last)
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.99), use_buffers=True)
     optimiser = torch.optim.AdamW(parameter_groups(network, args.lr), weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser,
-        max_lr=[group["lr"] for group in optimiser.param_groups],
-        total_steps=args.epochs * len(loader),
-        pct_start=0.1,
-    )
+    schedule = one_cycle(optimiser, args.epochs * len(loader))
     checkpoint = Checkpoint(
         args.run / "last.pt", network=network, averaged=averaged, optimiser=optimiser, schedule=schedule
     )
