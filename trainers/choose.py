@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.metrics import far_threshold, verification_pairs
+from immich_dog_plugin.evaluation.metrics import far_threshold, verification_pairs
 from immich_dog_plugin.geometry import FloatArray
 from immich_dog_plugin.model_package import CropSpec, FaceChipSpec, Manifest, ModelPackage, Thresholds
 from immich_dog_plugin.pipeline import DogPipeline

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from harness.metrics import verification_figures
+from immich_dog_plugin.evaluation.metrics import verification_figures
 from immich_dog_plugin.geometry import FloatArray, ImageArray
 from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.model_package import CropSpec

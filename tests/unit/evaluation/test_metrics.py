@@ -5,8 +5,17 @@ import doctest
 import numpy as np
 import pytest
 
-from harness import metrics
-from harness.metrics import Pairs, auc, eer, far_threshold, tar_at_far, top_k, verification_figures, verification_pairs
+from immich_dog_plugin.evaluation import metrics
+from immich_dog_plugin.evaluation.metrics import (
+    Pairs,
+    auc,
+    eer,
+    far_threshold,
+    tar_at_far,
+    top_k,
+    verification_figures,
+    verification_pairs,
+)
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:

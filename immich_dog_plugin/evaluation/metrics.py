@@ -97,7 +97,7 @@ def top_k(embeddings: Floats, labels: ArrayLike, groups: ArrayLike, k: int = 1) 
     """
     same_dog, same_group = _equal(labels), _equal(groups)
     similarity = np.where(same_group, -np.inf, embeddings @ embeddings.T)
-    answerable = (same_dog & ~same_group).any(axis=1)
+    answerable = np.any(same_dog & ~same_group, axis=1)
     nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
     hits = np.take_along_axis(same_dog & ~same_group, nearest, axis=1).any(axis=1)
     return float(hits[answerable].mean())
@@ -123,4 +123,4 @@ def verification_figures(embeddings: Floats, labels: ArrayLike, groups: ArrayLik
 
 def _equal(values: ArrayLike) -> NDArray[np.bool_]:
     array = np.asarray(values)
-    return np.asarray(array[:, None] == array[None, :])
+    return np.asarray(array[:, None] == array[None, :], dtype=np.bool_)
