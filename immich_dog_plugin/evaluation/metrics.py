@@ -99,8 +99,8 @@ def top_k(embeddings: Floats, labels: ArrayLike, groups: ArrayLike, k: int = 1) 
     similarity = np.where(same_group, -np.inf, embeddings @ embeddings.T)
     answerable = np.any(same_dog & ~same_group, axis=1)
     nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
-    hits = np.take_along_axis(same_dog & ~same_group, nearest, axis=1).any(axis=1)
-    return float(hits[answerable].mean())
+    hits = np.any(np.take_along_axis(same_dog & ~same_group, nearest, axis=1), axis=1)
+    return float(np.mean(hits, where=answerable))
 
 
 def verification_figures(embeddings: Floats, labels: ArrayLike, groups: ArrayLike) -> dict[str, float | int | None]:
