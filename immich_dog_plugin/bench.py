@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -66,7 +67,7 @@ class Measurement:
         return self.pipeline_ms / self.graphs_ms
 
 
-class _Stopwatch:
+class Stopwatch:
     """A session that adds up the milliseconds of its runs."""
 
     def __init__(self, session: Session) -> None:
@@ -78,6 +79,39 @@ class _Stopwatch:
         outputs = self._session.run(output_names, input_feed, run_options)
         self.ms += (time.perf_counter() - started) * 1000
         return outputs
+
+
+class TimedPipeline:
+    """A pipeline that knows how much of its time went into each graph.
+
+    Attributes:
+        pipeline: the pipeline itself, on sessions with stopwatches.
+    """
+
+    def __init__(self, package: ModelPackage) -> None:
+        manifest = package.manifest
+        self._watches = {stage: Stopwatch(open_stage(package, stage)) for stage in STAGE_NAMES}
+        self.pipeline = DogPipeline(
+            Detector(self._watches["detection"], manifest.detection),
+            KeypointEstimator(self._watches["keypoint"], manifest.keypoint),
+            Embedder(self._watches["recognition"], manifest.recognition),
+            manifest.crop,
+        )
+        repeated = _OneDogManyTimes(self._watches["detection"], manifest.detection)
+        self._crowd = DogPipeline(repeated, self.pipeline.keypoints, self.pipeline.embedder, manifest.crop)
+        self._repeated = repeated
+
+    def __call__(self, photo: ImageArray) -> dict[str, float]:
+        """Milliseconds of one run: ``pipeline``, and of it each stage's graph."""
+        for watch in self._watches.values():
+            watch.ms = 0.0
+        total = milliseconds(lambda: self.pipeline(photo))
+        return {"pipeline": total} | {stage: watch.ms for stage, watch in self._watches.items()}
+
+    def with_dogs(self, photo: ImageArray, count: int) -> float:
+        """Milliseconds of one run in which the photo's first dog counts ``count`` times."""
+        self._repeated.count = count
+        return milliseconds(lambda: self._crowd(photo))
 
 
 class _OneDogManyTimes(Detector):
@@ -96,12 +130,7 @@ def measure(files: Sequence[Path], package: ModelPackage, rounds: int) -> Measur
     Raises:
         DogPluginError: none of the files is a photo that can be read.
     """
-    manifest = package.manifest
-    watches = {stage: _Stopwatch(open_stage(package, stage)) for stage in STAGE_NAMES}
-    keypoints = KeypointEstimator(watches["keypoint"], manifest.keypoint)
-    embedder = Embedder(watches["recognition"], manifest.recognition)
-    pipeline = DogPipeline(Detector(watches["detection"], manifest.detection), keypoints, embedder, manifest.crop)
-
+    timed = TimedPipeline(package)
     rows: list[dict[str, float]] = []
     sizes: list[float] = []
     dogs = 0
@@ -112,11 +141,11 @@ def measure(files: Sequence[Path], package: ModelPackage, rounds: int) -> Measur
         except PhotoError as error:
             print(f"immich-dogs: left out: {error}", file=sys.stderr)
             continue
-        found = pipeline(photo)  # not timed: the first run of a shape allocates
+        found = timed.pipeline(photo)  # not timed: the first run of a shape allocates
         dogs += len(found)
         if found and photo_with_dog is None:
             photo_with_dog = photo
-        samples = [_timed_run(file, photo, pipeline, watches) for _ in range(rounds)]
+        samples = [{"decode": milliseconds(partial(read_photo, file)), **timed(photo)} for _ in range(rounds)]
         sizes.append(photo.shape[0] * photo.shape[1] / 1e6)
         rows.append({name: median(sample[name] for sample in samples) for name in samples[0]})
     if not rows:
@@ -124,10 +153,8 @@ def measure(files: Sequence[Path], package: ModelPackage, rounds: int) -> Measur
 
     by_dogs = {}
     if photo_with_dog is not None:
-        repeated = _OneDogManyTimes(watches["detection"], manifest.detection)
-        crowd = DogPipeline(repeated, keypoints, embedder, manifest.crop)
-        for repeated.count in DOGS_IN_ONE_PHOTO:
-            by_dogs[repeated.count] = median(_ms(lambda: crowd(photo_with_dog)) for _ in range(rounds + 1))
+        for count in DOGS_IN_ONE_PHOTO:
+            by_dogs[count] = median(timed.with_dogs(photo_with_dog, count) for _ in range(rounds + 1))
     averages = {name: mean(row[name] for row in rows) for name in rows[0]}
     return Measurement(
         package=str(package),
@@ -143,16 +170,8 @@ def measure(files: Sequence[Path], package: ModelPackage, rounds: int) -> Measur
     )
 
 
-def _timed_run(
-    file: Path, photo: ImageArray, pipeline: DogPipeline, watches: dict[Any, _Stopwatch]
-) -> dict[str, float]:
-    for watch in watches.values():
-        watch.ms = 0.0
-    times = {"decode": _ms(lambda: read_photo(file)), "pipeline": _ms(lambda: pipeline(photo))}
-    return times | {stage: watch.ms for stage, watch in watches.items()}
-
-
-def _ms(call: Callable[[], object]) -> float:
+def milliseconds(call: Callable[[], object]) -> float:
+    """The time of one call."""
     started = time.perf_counter()
     call()
     return (time.perf_counter() - started) * 1000

@@ -1,0 +1,1 @@
+"""`tox -e bench`: what a photo costs here, beside peer-shaped pipelines, and inside the service."""
