@@ -25,6 +25,10 @@ class ModelPackageError(DogPluginError):
     """A model package that is missing, incomplete, corrupted or not what its manifest says."""
 
 
+class InstallationError(DogPluginError):
+    """An installation whose parts do not fit together."""
+
+
 class MissingPackageError(DogPluginError):
     """A command needs a package that the base install leaves out."""
 
@@ -42,5 +46,13 @@ class PatchError(DogPluginError):
     """A tree that the patch does not fit."""
 
 
+class UpstreamError(DogPluginError):
+    """Immich's sources or their dependencies cannot be had here."""
+
+
 class ServiceError(DogPluginError):
     """A service that does not answer, or not as the contract says."""
+
+
+class EvaluationError(DogPluginError):
+    """Photos or embeddings from which no figure can be read."""

@@ -1,8 +1,8 @@
 """Checks, applies and reverts the plugin's patch on a tree of Immich's ML service.
 
-The patch adds the task and the type to the service's enums, lets it ask installed plugins for a model class, and runs
-models that depend on each other level by level. It names no class of this plugin: with the plugin uninstalled, a
-patched service answers as an unpatched one.
+The patch adds the task and the type to the service's enums and lets it ask installed plugins; up to v3.2 it also runs
+models that depend on each other level by level, which v3.3 does by itself. It names no class of this plugin: with the
+plugin uninstalled, a patched service answers as an unpatched one.
 """
 
 from __future__ import annotations
@@ -23,13 +23,35 @@ PACKAGE = "immich_ml"
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Releases of Immich with the same seams, for which one patch does."""
+    """Releases of Immich with the same seams, for which one patch does.
+
+    Attributes:
+        releases: which, in words.
+        patch: the name of the patch's file.
+        seam: a file of ``immich_ml`` and text in it that no other family has there. Seams are probed, since the image
+            has no ``pyproject.toml``, and that of some releases names an older one.
+        base: the newest release that the patch was made for, by its tag.
+    """
 
     releases: str
     patch: str
+    seam: tuple[str, str]
+    base: str
+
+    def has(self, root: Path) -> bool:
+        """Whether the tree has this family's seam."""
+        file, text = self.seam
+        try:
+            return text.encode() in (root / PACKAGE / file).read_bytes()
+        except OSError:
+            return False
 
 
-TWO_WAVES = Family("v1.131 to v3.2", "immich-ml-v1.131-v3.2.patch")
+TWO_WAVES = Family(
+    "v1.131 to v3.2", "immich-ml-v1.131-v3.2.patch", ("models/__init__.py", "def get_model_class("), "v3.0.3"
+)
+PIPELINE = Family("v3.3 and newer", "immich-ml-v3.3.patch", ("pipeline.py", "class PipelineRequest"), "v3.3.1")
+FAMILIES = (TWO_WAVES, PIPELINE)
 
 
 class State(StrEnum):
@@ -69,9 +91,9 @@ def inspect(tree: Path) -> Inspection:
     Raises:
         PatchError: not a tree of Immich's ML service, or one of a release that no patch is made for.
     """
-    root = _find_root(tree)
-    family = _family(root)
-    diffs = parse(_patch_text(family))
+    root = find_root(tree)
+    family = find_family(root)
+    diffs = parse(patch_text(family))
     contents = {diff.path: _read(root / diff.path) for diff in diffs}
     # the reverse is tried first: a hunk that only adds lines would find its context in a patched file too
     switched, misfits = _transform(contents, [diff.reversed() for diff in diffs])
@@ -138,7 +160,12 @@ def _transform(contents: Mapping[str, bytes], diffs: Iterable[FileDiff]) -> tupl
     return ({}, tuple(misfits)) if misfits else (results, ())
 
 
-def _find_root(tree: Path) -> Path:
+def find_root(tree: Path) -> Path:
+    """The folder that holds ``immich_ml``.
+
+    Raises:
+        PatchError: not a tree of Immich's ML service.
+    """
     tree = tree.resolve()
     if not tree.is_dir():
         raise PatchError(
@@ -161,23 +188,24 @@ def _folder_with(package: str, tree: Path) -> Path | None:
     return None
 
 
-def _family(root: Path) -> Family:
-    """Which seams a tree has. They are probed, since the image has no pyproject.toml, and some named older releases."""
-    if (root / PACKAGE / "pipeline.py").is_file():
-        raise PatchError(
-            f"{root / PACKAGE} is v3.3 or newer (it has a pipeline.py), which this plugin does not support yet",
-            f"Use an image of {TWO_WAVES.releases}, or a newer version of the plugin",
-        )
-    models = root / PACKAGE / "models" / "__init__.py"
-    if models.is_file() and b"def get_model_class(" in models.read_bytes():
-        return TWO_WAVES
+def find_family(root: Path) -> Family:
+    """The releases that a tree's seams belong to.
+
+    Raises:
+        PatchError: to none that a patch is made for.
+    """
+    for family in FAMILIES:
+        if family.has(root):
+            return family
+    known = ", ".join(f"'{family.seam[1]}' in {family.seam[0]} ({family.releases})" for family in FAMILIES)
     raise PatchError(
-        f"{root / PACKAGE} belongs to no release that is known: models/__init__.py defines no get_model_class",
-        f"Use a tree of {TWO_WAVES.releases}",
+        f"{root / PACKAGE} belongs to no release that is known: there is none of {known}",
+        "Use an image of a release that patches/COMPATIBILITY.md names, or a newer version of the plugin",
     )
 
 
-def _patch_text(family: Family) -> str:
+def patch_text(family: Family) -> str:
+    """The family's patch, a unified diff."""
     # in the wheel the patches lie in the package; in a checkout beside it
     for folder in (Path(__file__).parent / "patches", Path(__file__).parents[1] / "patches"):
         if (folder / family.patch).is_file():

@@ -113,6 +113,8 @@ def _http_error(endpoint: str, response: requests.Response) -> ServiceError:
         return ServiceError(
             cause, "See the service's log; if it says 'Unknown model combination', the service is not patched"
         )
+    if "Invalid request format" in response.text:  # nothing is wrong with it, but from v3.3 on with an unknown task
+        return ServiceError(cause, "From Immich v3.3 on this is how it answers while the service is not patched")
     return ServiceError(cause, "The answer says what is wrong with the request")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from reprlib import repr as shortened
 from typing import Any, ClassVar
 
 from fastapi import HTTPException
@@ -25,7 +26,7 @@ class DogDetector(DogModel):
     def _build(self, session: Session, manifest: Manifest) -> None:
         self.detect = Detector(session, manifest.detection)
 
-    def _predict(self, photo: Image.Image | str, **options: Any) -> Detections:
+    def _predict(self, photo: Image.Image | str, /, **options: Any) -> Detections:
         return self.detect(to_photo(photo), _checked_min_score(options.get("minScore")))
 
 
@@ -38,5 +39,5 @@ def _checked_min_score(value: Any) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and 0 <= value <= 1):
-        raise HTTPException(422, f"The option minScore is {value!r}: it must be a number from 0 to 1")
+        raise HTTPException(422, f"The option minScore is {shortened(value)}: it must be a number from 0 to 1")
     return float(value)

@@ -29,7 +29,7 @@ class DogEmbedder(DogModel):
         self.crop = manifest.crop
 
     def _predict(
-        self, photo: Image.Image | str, detections: Detections, faces: DogFaces, **_: Any
+        self, photo: Image.Image | str, detections: Detections, faces: DogFaces, /, **_: Any
     ) -> list[dict[str, Any]]:
         image = to_photo(photo)
         height, width = image.shape[:2]

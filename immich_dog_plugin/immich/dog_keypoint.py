@@ -39,6 +39,6 @@ class DogKeypoint(DogModel):
     def _build(self, session: Session, manifest: Manifest) -> None:
         self.estimate = KeypointEstimator(session, manifest.keypoint)
 
-    def _predict(self, photo: Image.Image | str, detections: Detections, **_: Any) -> DogFaces:
+    def _predict(self, photo: Image.Image | str, detections: Detections, /, **_: Any) -> DogFaces:
         keypoints = self.estimate(to_photo(photo), detections.boxes)
         return DogFaces(detections.boxes, detections.scores, faces(self.estimate, keypoints))

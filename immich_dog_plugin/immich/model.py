@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from fastapi import HTTPException
+from immich_ml.config import log, settings
 from immich_ml.models.base import InferenceModel
 from immich_ml.schemas import ModelFormat, ModelSession
 from PIL import Image
 
 from ..contract import TASK
-from ..errors import ModelPackageError
+from ..errors import DogPluginError, ModelPackageError
 from ..geometry import ImageArray
-from ..model_package import Manifest, ModelPackage, StageName
-from ..stages.session import Session
-from .package_cache import bundled_package, copy_package, is_outdated, require_package
-from .session import one_by_one_where_needed
-
-
-class DamagedPackageError(OSError):
-    """A package in the cache is not what its manifest says, and the plugin holds a good one.
-
-    The service answers an ``OSError`` while loading by clearing the model's cache and loading again.
-    """
+from ..model_package import MANIFEST, Manifest, ModelPackage, StageName
+from ..stages.session import Session, check_graph
+from .options import as_keywords
+from .package_cache import bundled_package, copy_package, is_outdated
+from .session import open_session
 
 
 class DogModel(InferenceModel):  # type: ignore[misc]  # typed only where Immich is
@@ -32,44 +29,93 @@ class DogModel(InferenceModel):  # type: ignore[misc]  # typed only where Immich
 
     stage_name: ClassVar[StageName]
 
-    def __init__(self, model_name: str, **_: Any) -> None:
+    def __init__(self, model_name: str, /, **_: Any) -> None:
         # The other arguments are the options of whichever request came first. None of them is for the model, which
         # later requests share; the base class would even take its cache folder from them.
         super().__init__(model_name)
 
-    def predict(self, *inputs: Any, **options: Any) -> Any:
-        """One inference. Options go along with the call and not through ``configure``: requests run in parallel."""
+    def predict(self, /, *inputs: Any, **options: Any) -> Any:
+        """One inference. Options go along with the call and not through ``configure``: requests run in parallel.
+
+        Raises:
+            HTTPException: 500, the model does not do what its package promises.
+        """
         self.load()
-        return self._predict(*inputs, **options)
+        try:
+            return self._predict(*inputs, **as_keywords(options))
+        except DogPluginError as error:
+            raise HTTPException(500, str(error)) from error
+
+    def load(self) -> None:
+        """Load the model unless it is loaded. The service gives a model up for good after two attempts; a dog model
+        may be asked for again, because somebody may have put its package back or freed the disk.
+
+        Raises:
+            HTTPException: 500, says why it cannot be loaded.
+        """
+        self.load_attempts = 0
+        super().load()
+
+    def download(self) -> None:
+        """Nothing: loading finds the package."""
+
+    def clear_cache(self) -> None:
+        """Nothing: loading replaces what the plugin put into the cache, and what the user put there is not ours."""
 
     @abstractmethod
     def _build(self, session: Session, manifest: Manifest) -> None:
         """Set the stage up on its session."""
 
     def _load(self) -> ModelSession:
+        reasons = []
+        for folder in self._folders():
+            try:
+                return self._open(folder)
+            except ModelPackageError as error:
+                log.warning(str(error))
+                reasons.append(error)
+        raise HTTPException(500, str(reasons[0]))
+
+    def _folders(self) -> Iterator[Path]:
+        """Where to load from, best first: the cache, the cache with the plugin's package put there anew, the plugin."""
+        bundled = bundled_package(self.model_name)
+        if bundled is None:
+            yield self.cache_dir
+            return
+        if (self.cache_dir / MANIFEST).is_file() and not is_outdated(self.cache_dir, bundled):
+            yield self.cache_dir
         try:
-            package = ModelPackage.read(self.cache_dir)
-            package.verify_stage(self.stage_name)
-        except ModelPackageError as error:
-            if bundled_package(self.model_name) is None:  # to clear the cache would destroy what the user put there
-                raise HTTPException(500, str(error)) from error
-            raise DamagedPackageError(str(error)) from error
-        session: ModelSession = self._make_session(self.model_path)
-        self._build(one_by_one_where_needed(session), package.manifest)
+            copy_package(bundled, self.cache_dir)
+            yield self.cache_dir
+        except OSError as error:  # a full disk, no permission, or another worker of the service was faster
+            log.warning(f"The dog models cannot be put into {self.cache_dir} ({error}); those of the plugin are used")
+        yield bundled
+
+    def _open(self, folder: Path) -> ModelSession:
+        """Load this stage of the package in ``folder``.
+
+        Raises:
+            ModelPackageError: it is missing, not what its manifest says, or nothing that the service can run.
+        """
+        package = ModelPackage.read(folder)
+        package.verify_stage(self.stage_name)
+        file = package.model_path(self.stage_name)
+        try:
+            session: ModelSession = open_session(file, package.manifest.stage(self.stage_name).sha256)
+        except Exception as error:  # ONNX Runtime's own exceptions share no base class of their own
+            raise ModelPackageError(
+                f"The model {file} cannot be loaded ({error})", "Put another package there"
+            ) from error
+        check_graph(session, package, self.stage_name)
+        self._build(session, package.manifest)
         return session
 
     @property
-    def cached(self) -> bool:
-        """Whether the package is in the cache and no newer one came with the plugin."""
-        bundled = bundled_package(self.model_name)
-        return super().cached and (bundled is None or not is_outdated(self.cache_dir, bundled))
-
-    def _download(self) -> None:
-        bundled = bundled_package(self.model_name)
-        if bundled is None:
-            require_package(self.model_name)
-            return  # a package of the user's own, with this stage's file missing: loading it says so
-        copy_package(bundled, self.cache_dir)
+    def _cache_dir_default(self) -> Path:
+        folder: Path = (
+            settings.cache_folder / TASK / self.model_name
+        )  # v3.3 may add the revision of Immich's own models
+        return folder
 
     @property
     def _model_format_default(self) -> ModelFormat:
@@ -85,4 +131,5 @@ def to_photo(payload: Image.Image | str) -> ImageArray:
     """
     if isinstance(payload, str):
         raise HTTPException(400, f"{TASK} needs an image, not a text")
-    return np.array(payload.convert("RGB"), dtype=np.uint8)
+    # Neither converted nor copied again: a large photo is large, and three models look at it.
+    return np.asarray(payload if payload.mode == "RGB" else payload.convert("RGB"), dtype=np.uint8)

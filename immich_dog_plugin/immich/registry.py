@@ -1,8 +1,10 @@
-"""What the patched service asks for a model class before it looks among its own."""
+"""What the patched service asks before it looks among its own models."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from ..contract import TASK
 
@@ -13,7 +15,8 @@ if TYPE_CHECKING:
 def find_model_class(model_name: str, model_type: str, model_task: str) -> type[DogModel] | None:
     """The class for one entry of a request, or ``None`` if it is not the plugin's.
 
-    The service calls it for every entry of every request, so an entry for Immich's own models costs one comparison.
+    The service up to v3.2 calls it for every entry of every request, so an entry for Immich's own models costs one
+    comparison.
 
     Raises:
         HTTPException: 422, there is no model package of that name.
@@ -31,3 +34,29 @@ def find_model_class(model_name: str, model_type: str, model_task: str) -> type[
     if model_type in classes:
         require_package(model_name)
     return classes.get(model_type)
+
+
+def take_entries(entries: str) -> tuple[str, list[Any]]:
+    """The plugin's part of a request, for a service from v3.3 on.
+
+    Args:
+        entries: the form field, JSON or not.
+
+    Returns:
+        The form field without the plugin's task, or as it came if it holds none: what is wrong with it then, the
+        service says. And the entries of that task, which the service runs with its own.
+
+    Raises:
+        HTTPException: 422, there is no model package of that name.
+        ValueError: the plugin's part is not of the request's form; the service answers 422, as for its own tasks.
+    """
+    try:
+        request = orjson.loads(entries)
+    except orjson.JSONDecodeError:
+        return entries, []
+    if not isinstance(request, dict) or TASK not in request:
+        return entries, []
+    from .entries import plan_entries
+
+    planned = plan_entries(request.pop(TASK))
+    return orjson.dumps(request).decode(), planned

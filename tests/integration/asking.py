@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable
-from typing import Any
-
-import numpy as np
-from PIL import Image
-
+from harness.asking import differences, ordered_entries, png
 from harness.service import Service
-from immich_dog_plugin.contract import TASK, DogAnswer, check_answer, request_entries
-from immich_dog_plugin.geometry import ImageArray, whole_box
+from immich_dog_plugin.contract import DogAnswer, check_answer, request_entries
 from immich_dog_plugin.pipeline import Dog
 
-
-def png(photo: ImageArray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(photo).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def ordered_entries(model: str, order: Iterable[str]) -> dict[str, Any]:
-    """The three-entry request with its entries in another order; JSON objects keep theirs."""
-    entries = request_entries(model)[TASK]
-    return {TASK: {stage: entries[stage] for stage in order}}
+__all__ = ["ask", "assert_same_dogs", "ordered_entries", "png"]
 
 
 def ask(service: Service, image: bytes, model: str, min_score: float | None = None) -> DogAnswer:
@@ -36,12 +19,4 @@ def ask(service: Service, image: bytes, model: str, min_score: float | None = No
 
 def assert_same_dogs(answer: DogAnswer, dogs: list[Dog]) -> None:
     """The service found what the pipeline found in the same photo, and embedded it the same."""
-    assert len(answer.dogs) == len(dogs)
-    for entry, dog in zip(answer.dogs, dogs, strict=True):
-        box = entry.bounding_box
-        expected = whole_box(dog.box, answer.image_width, answer.image_height)
-        # ONNX Runtime's versions may differ in the last digits, so a box may round to the next pixel.
-        np.testing.assert_allclose((box.x1, box.y1, box.x2, box.y2), expected, atol=1)
-        assert abs(entry.score - dog.score) < 1e-3
-        assert entry.crop == dog.crop
-        assert float(entry.vector @ dog.embedding) > 0.9999
+    assert differences(answer, dogs) == []

@@ -9,42 +9,15 @@ from typing import Any
 
 import pytest
 
+from harness.immich_models import FACES
+from harness.immich_requests import DETECTION, NO_TASK, RECOGNITION, TWO_TASKS, bad_requests, own_requests
 from harness.service import Service
 from tests.integration.asking import png
 from tests.integration.conftest import StartService
-from tests.integration.immich_models import CLIP, FACES
 from tests.tiny_package import red_dog_photo
 
 IMAGE = png(red_dog_photo([(16, 48, 96, 128)]))
-VISUAL = {"clip": {"visual": {"modelName": CLIP}}}
-DETECTION = {"detection": {"modelName": FACES, "options": {"minScore": 0.7}}}
-RECOGNITION = {"recognition": {"modelName": FACES}}
-
-OWN_REQUESTS: list[tuple[str, Any, dict[str, Any]]] = [
-    ("search by image", VISUAL, {"image": IMAGE}),
-    ("search by text", {"clip": {"textual": {"modelName": CLIP}}}, {"text": "dog beach unknown"}),
-    ("faces", {"facial-recognition": DETECTION | RECOGNITION}, {"image": IMAGE}),
-    ("faces, recognition first", {"facial-recognition": RECOGNITION | DETECTION}, {"image": IMAGE}),
-    ("face detection alone", {"facial-recognition": DETECTION}, {"image": IMAGE}),
-    ("no task", {}, {"image": IMAGE}),
-]
-BAD_REQUESTS: list[tuple[str, Any, dict[str, Any]]] = [
-    ("no JSON", "{", {"image": IMAGE}),
-    ("JSON that is no object", "[]", {"image": IMAGE}),
-    ("a task that is no object", {"clip": 1}, {"image": IMAGE}),
-    ("no model name", {"clip": {"visual": {}}}, {"image": IMAGE}),
-    ("a model name that is no string", {"clip": {"visual": {"modelName": 1}}}, {"image": IMAGE}),
-    ("an unknown task", {"weather": {"visual": {"modelName": CLIP}}}, {"image": IMAGE}),
-    ("an unknown type", {"clip": {"smell": {"modelName": CLIP}}}, {"image": IMAGE}),
-    ("an unknown model", {"clip": {"visual": {"modelName": "no-such-model"}}}, {"image": IMAGE}),
-    ("recognition without detection", {"facial-recognition": RECOGNITION}, {"image": IMAGE}),
-    ("one task without its detection", {"facial-recognition": RECOGNITION, **VISUAL}, {"image": IMAGE}),
-    ("neither image nor text", VISUAL, {}),
-    ("an empty image", VISUAL, {"image": b""}),
-    ("a file that is no image", VISUAL, {"image": b"not an image"}),
-    ("a truncated image", VISUAL, {"image": IMAGE[:100]}),
-    ("options that are no object", {"clip": {"visual": {"modelName": CLIP, "options": 1}}}, {"image": IMAGE}),
-]
+OWN_REQUESTS, BAD_REQUESTS = own_requests(IMAGE), bad_requests(IMAGE)
 BAD_DOG_REQUESTS: list[tuple[str, Any, int]] = [
     ("no model name", {"detection": {}}, 422),
     ("a model name that is no string", {"detection": {"modelName": 1}}, 422),
@@ -75,10 +48,13 @@ def test_immichs_own_models_answer_as_released(
 
 
 def test_two_tasks_in_one_request_answer_as_released(service: Service, released_service: Service) -> None:
-    entries = {"facial-recognition": RECOGNITION | DETECTION, **VISUAL}
-    ours, theirs = service.predict(entries, image=IMAGE), released_service.predict(entries, image=IMAGE)
+    ours, theirs = service.predict(TWO_TASKS, image=IMAGE), released_service.predict(TWO_TASKS, image=IMAGE)
     assert ours.status_code == 200
-    assert ours.json() == theirs.json()  # not the bytes: whichever task ends first stands first
+    assert ours.json() == theirs.json()
+
+
+def test_a_request_for_nothing_is_answered_as_released(service: Service, released_service: Service) -> None:
+    assert assert_same_answer(service, released_service, NO_TASK, {"image": IMAGE}) == 200
 
 
 def test_the_faces_that_are_compared_are_real_answers(released_service: Service) -> None:

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import re
 import subprocess
 from pathlib import Path
 
+from harness.compat.check import own_test_counts
 from harness.upstream import Upstream
-
-
-def outcome(upstream: Upstream, tree: Path, plugin: Path | None) -> dict[str, int]:
-    """How many of upstream's tests passed, failed and so on; names of outcomes as pytest counts them."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHON"))}
-    done = subprocess.run(
-        [upstream.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_main.py"],
-        cwd=tree,
-        env={**inherited, "PYTHONPATH": str(plugin or ""), "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    summary = done.stdout.strip().splitlines()[-1]
-    return {what: int(count) for count, what in re.findall(r"(\d+) (passed|failed|errors?|skipped)", summary)}
 
 
 def test_immichs_own_tests_give_the_same_counts_with_the_patch(
     upstream: Upstream, patched_tree: Path, released_tree: Path, plugin: Path
 ) -> None:
-    released = outcome(upstream, released_tree, None)
-    patched = outcome(upstream, patched_tree, plugin)
+    released = own_test_counts(upstream.python, released_tree, None)
+    patched = own_test_counts(upstream.python, patched_tree, plugin)
     print(f"Immich {upstream.tag}: as released {released}, patched {patched}")
     assert released["passed"] > 80
     assert patched == released

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import errno
+import importlib.metadata
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,26 +14,18 @@ from immich_dog_plugin import patching
 from immich_dog_plugin.cli import main
 from immich_dog_plugin.errors import PatchError
 from immich_dog_plugin.patching import State
-from immich_dog_plugin.unified_diff import FileDiff, parse
-
-PATCH = Path(__file__).parents[2] / "patches" / patching.TWO_WAVES.patch
-
-
-def patch_files() -> tuple[FileDiff, ...]:
-    return parse(PATCH.read_text())
+from immich_dog_plugin.unified_diff import apply_to, parse
+from tests.immich_trees import patch_files, write_tree
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A stand-in for ``machine-learning``: the lines that the patch looks for, between others."""
-    for diff in patch_files():
-        lines: list[str] = []
-        for hunk in diff.hunks:
-            lines += [f"# line {len(lines)}", *hunk.old, "# something else"]
-        file = tmp_path / "machine-learning" / diff.path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("\n".join(lines) + "\n")
-    return tmp_path / "machine-learning"
+    return write_tree(tmp_path / "machine-learning", patching.TWO_WAVES)
+
+
+@pytest.fixture(params=patching.FAMILIES, ids=[family.patch for family in patching.FAMILIES])
+def any_tree(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return write_tree(tmp_path / "machine-learning", request.param)
 
 
 def snapshot(tree: Path) -> dict[Path, bytes]:
@@ -65,7 +59,88 @@ def test_applying_adds_the_task_the_type_the_registry_and_the_levels(tree: Path)
     assert "while with_deps:" in (tree / "immich_ml/main.py").read_text()
 
 
-def test_applying_twice_changes_nothing(tree: Path) -> None:
+def test_applying_to_v3_3_adds_the_task_the_type_and_the_plugins_entries(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path, patching.PIPELINE)
+    assert patching.inspect(tree).family.releases == "v3.3 and newer"
+    assert patching.apply(tree)
+    assert 'DOG_IDENTIFICATION = "dog-identification"' in (tree / "immich_ml/schemas.py").read_text()
+    assert 'KEYPOINT = "keypoint"' in (tree / "immich_ml/schemas.py").read_text()
+    assert 'entry_points(group="immich_ml.entries")' in (tree / "immich_ml/main.py").read_text()
+    assert "while with_deps:" not in (tree / "immich_ml/main.py").read_text()
+
+
+class RefusedError(Exception):
+    """HTTP 422."""
+
+
+def patched_get_entries(monkeypatch: pytest.MonkeyPatch, plugins: list[Any]) -> Any:
+    """``get_entries`` of a patched v3.3, run for itself: around the patch's own lines stand the least that they need.
+
+    Immich's own parser takes comma-separated letters and refuses anything else.
+    """
+    (main_py,) = (diff for diff in patch_files(patching.PIPELINE) if diff.path == "immich_ml/main.py")
+    imports, get_entries = main_py.hunks
+    source = "\n".join([*imports.old, *get_entries.old, "        raise RefusedError from e", "    return found", ""])
+    patched = apply_to(source.encode(), main_py)
+    assert isinstance(patched, bytes)
+
+    class Parser:
+        def validate_json(self, entries: str) -> Parser:
+            if not all(entry.isalpha() for entry in entries.split(",")):
+                raise ValueError(entries)
+            self.parsed = entries.split(",")
+            return self
+
+        def entries(self) -> list[str]:
+            return self.parsed
+
+    points = [SimpleNamespace(load=lambda plugin=plugin: plugin) for plugin in plugins]
+    monkeypatch.setattr(
+        importlib.metadata, "entry_points", lambda group: points if group == "immich_ml.entries" else []
+    )
+    names = {
+        "Any": Any,
+        "Form": lambda: None,
+        "InferenceEntry": list,
+        "PIPELINE_REQUEST": Parser(),
+        "RefusedError": RefusedError,
+        "ValidationError": ValueError,
+    }
+    exec(patched, names)
+    return names["get_entries"]
+
+
+def test_a_patched_v3_3_runs_the_plugins_entries_behind_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def take(entries: str) -> tuple[str, list[str]]:
+        return entries.replace(",DOG", ""), ["dog"] * entries.count("DOG")
+
+    def take_cats(entries: str) -> tuple[str, list[str]]:
+        return entries.replace(",CAT", ""), ["cat"] * entries.count("CAT")
+
+    get_entries = patched_get_entries(monkeypatch, [take, take_cats])
+    assert get_entries("a,DOG,b,CAT") == ["a", "b", "dog", "cat"]
+    assert get_entries("a,b") == ["a", "b"]
+    with pytest.raises(RefusedError):
+        get_entries("{")
+
+
+def test_a_patched_v3_3_refuses_what_the_plugin_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(entries: str) -> tuple[str, list[str]]:
+        raise ValueError(entries)
+
+    with pytest.raises(RefusedError):
+        patched_get_entries(monkeypatch, [refuse])("a")
+
+
+def test_a_patched_v3_3_without_a_plugin_parses_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    get_entries = patched_get_entries(monkeypatch, [])
+    assert get_entries("a,b") == ["a", "b"]
+    with pytest.raises(RefusedError):
+        get_entries("{")
+
+
+def test_applying_twice_changes_nothing(any_tree: Path) -> None:
+    tree = any_tree
     assert patching.apply(tree)
     patched = snapshot(tree)
     assert patching.inspect(tree).state is State.APPLIED
@@ -92,12 +167,16 @@ def test_reverting_what_is_not_patched_changes_nothing(tree: Path) -> None:
         ),
     ],
 )
-def test_reverting_restores_every_byte(tree: Path, change: Any) -> None:
+def test_reverting_restores_every_byte(any_tree: Path, change: Any) -> None:
+    tree = any_tree
     for file, content in snapshot(tree).items():
         file.write_bytes(change(content))
     before = snapshot(tree)
     assert patching.apply(tree)
-    assert all(content != before[file] for file, content in snapshot(tree).items())
+    patched = [file for file, content in snapshot(tree).items() if content != before[file]]
+    assert {file.relative_to(tree).as_posix() for file in patched} == {
+        diff.path for diff in patch_files(patching.find_family(tree))
+    }
     assert patching.revert(tree)
     assert snapshot(tree) == before
 
@@ -197,10 +276,12 @@ def test_a_full_disk_leaves_all_files_as_they_were(tree: Path, monkeypatch: pyte
     assert snapshot(tree) == before
 
 
-def test_a_release_from_v3_3_on_is_recognised_as_not_supported_yet(tree: Path) -> None:
-    (tree / "immich_ml/pipeline.py").touch()
-    with pytest.raises(PatchError, match=r"is v3\.3 or newer"):
-        patching.inspect(tree)
+def test_each_family_is_told_by_its_seam_alone(any_tree: Path) -> None:
+    family = patching.find_family(any_tree)
+    assert [other for other in patching.FAMILIES if other.has(any_tree)] == [family]
+    (any_tree / "immich_ml" / family.seam[0]).write_text("# moved\n")
+    with pytest.raises(PatchError, match="no release that is known"):
+        patching.inspect(any_tree)
 
 
 def test_a_release_before_v1_131_is_recognised(tmp_path: Path) -> None:
@@ -212,7 +293,7 @@ def test_a_release_before_v1_131_is_recognised(tmp_path: Path) -> None:
 
 def test_seams_of_no_known_release_are_named(tree: Path) -> None:
     (tree / "immich_ml/models/__init__.py").write_text("")
-    with pytest.raises(PatchError, match="no release that is known"):
+    with pytest.raises(PatchError, match=r"(?s)no release that is known.*class PipelineRequest.*v3\.3 and newer"):
         patching.inspect(tree)
 
 

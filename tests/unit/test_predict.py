@@ -125,6 +125,7 @@ def test_an_answer_that_breaks_the_contract_fails(
     ("status", "body", "hint"),
     [
         (500, "Internal Server Error", "the service is not patched"),
+        (422, '{"detail":"Invalid request format."}', "the service is not patched"),
         (400, '{"detail":"dog-identification needs an image"}', "The answer says what is wrong"),
         (422, '{"detail":"There is no dog model package"}', "The answer says what is wrong"),
         (404, '{"detail":"Not Found"}', "no Immich ML service"),

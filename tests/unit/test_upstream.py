@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,12 +19,17 @@ def git(repository: Path, *arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
+def write_requirement(source: Path, requires: str) -> None:
+    (source / "pyproject.toml").write_text(f'[project]\nname = "immich-ml"\nrequires-python = "{requires}"\n')
+
+
 @pytest.fixture
 def installs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """A repository with the tag v9.9.9, pinned; what would be installed from is kept in this list."""
     repository = tmp_path / "repository"
     (repository / "machine-learning" / "immich_ml").mkdir(parents=True)
     (repository / "machine-learning" / "immich_ml" / "main.py").write_text("# main\n")
+    write_requirement(repository / "machine-learning", ">=3.10,<4.0")
     (repository / "web").mkdir()
     (repository / "web" / "large.js").write_text("// not for us\n")
     git(repository, "init", "--quiet")
@@ -82,5 +89,17 @@ def test_a_repository_that_cannot_be_reached_is_named(
 
 
 def test_a_release_that_is_not_pinned_is_refused_with_those_that_are() -> None:
-    with pytest.raises(UpstreamError, match=r"Name one of v2\.7\.5, v3\.0\.3"):
+    with pytest.raises(UpstreamError, match=r"Name one of v1\.131\.0, .*, v3\.0\.3, or add it to .*upstream\.py"):
         checkout("v0.0.1")
+
+
+@pytest.mark.parametrize(("requires", "asked"), [(">=3.11,<4.0", sys.executable), (">=3.99", ">=3.99")])
+def test_a_release_is_installed_with_this_python_or_else_with_one_that_it_runs_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, requires: str, asked: str
+) -> None:
+    commands: list[Sequence[str]] = []
+    monkeypatch.setattr(upstream, "run", lambda command, *_, **__: commands.append(command))
+    write_requirement(tmp_path, requires)
+    upstream._install(tmp_path, tmp_path / "environment")
+    (command,) = commands
+    assert command[command.index("--python") + 1] == asked
