@@ -15,7 +15,8 @@ from .export import write_dogs, write_embeddings, write_similarity
 from .grouping import Labels, group, require_clustering
 from .neighbours import NameAccuracy, name_accuracy
 from .out_folder import DEBUG, REPORT
-from .report import Facts, require_report, write_report
+from .page import require_jinja2
+from .report import Facts, write_report
 from .scan import STORE, Scan
 from .store import Store
 from .verdicts import Verdicts
@@ -62,7 +63,7 @@ def require_packages() -> None:
         MissingPackageError: scikit-learn or jinja2 is not installed.
     """
     require_clustering()
-    require_report()
+    require_jinja2("Writing report.html")
 
 
 def identify(

@@ -12,6 +12,7 @@ from ..pipeline import Dog
 
 _THUMBNAIL_SIDE = 144
 _THUMBNAIL_QUALITY = 80
+_BOXED_SIDE = 320
 _DEBUG_SIDE = 1024
 _DEBUG_QUALITY = 85
 _INSET_SIDE = 128
@@ -25,6 +26,15 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 def thumbnail(image: ImageArray) -> bytes:
     """A small JPEG, its longer side at most 144 pixels."""
     return jpeg(shrink(image, _THUMBNAIL_SIDE), _THUMBNAIL_QUALITY)
+
+
+def boxed_thumbnail(photo: ImageArray, box: tuple[int, int, int, int]) -> bytes:
+    """A JPEG of the photo, its longer side at most 320 pixels, with the box ``x1 y1 x2 y2`` of a dog in it."""
+    canvas = shrink(photo, _BOXED_SIDE).copy()
+    scale = canvas.shape[1] / photo.shape[1], canvas.shape[0] / photo.shape[0]
+    x1, y1, x2, y2 = (round(value * factor) for value, factor in zip(box, (*scale, *scale), strict=True))
+    cv2.rectangle(canvas, (x1, y1), (x2, y2), _BOX_COLOUR, 2)
+    return jpeg(canvas, _THUMBNAIL_QUALITY)
 
 
 def debug_picture(photo: ImageArray, dogs: Sequence[Dog], crops: Sequence[ImageArray]) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +12,11 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from .. import __version__
-from ..errors import MissingPackageError
 from .collection import Collection, Photo, Sighting
 from .grouping import UNGROUPED, Labels
 from .heatmap import colour_stops, heat_map
 from .neighbours import NameAccuracy
-from .output import whole_file
+from .page import TEMPLATES, data_uri, write_page
 from .queries import one_per_dog, queries
 from .store import Store
 from .verdicts import Verdicts
@@ -84,35 +82,13 @@ class Group:
     names: list[tuple[str, int]]
 
 
-def require_report() -> None:
-    """Raises MissingPackageError: jinja2 is not installed."""
-    try:
-        import jinja2  # noqa: F401
-    except ImportError as error:
-        raise MissingPackageError("jinja2", "Writing report.html") from error
-
-
 def write_report(path: Path, collection: Collection, groups: Labels, facts: Facts, store: Store) -> None:
     """Write the report; its pictures are read from ``store`` one at a time.
 
     Raises:
         OutputError: the disk is full or the folder cannot be written.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,  # a file name can hold anything
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["data_uri"] = _data_uri
-    with whole_file(path) as temporary:
-        report = environment.get_template("report.html.j2").stream(_content(collection, groups, facts, store))
-        report.enable_buffering(64)
-        report.dump(str(temporary), encoding="utf-8")
+    write_page(path, TEMPLATES / "report.html.j2", _content(collection, groups, facts, store))
 
 
 def _content(collection: Collection, groups: Labels, facts: Facts, store: Store) -> dict[str, Any]:
@@ -121,10 +97,10 @@ def _content(collection: Collection, groups: Labels, facts: Facts, store: Store)
     all_groups = _groups(collection, groups)
 
     def dog_picture(sighting: Sighting) -> str:
-        return _data_uri(store.dog_thumbnail(sighting.id), "image/jpeg")
+        return data_uri(store.dog_thumbnail(sighting.id))
 
     def photo_picture(photo: Photo) -> str:
-        return _data_uri(store.photo_thumbnail(photo.id), "image/jpeg")
+        return data_uri(store.photo_thumbnail(photo.id))
 
     return {
         "facts": facts,
@@ -158,7 +134,3 @@ def _groups(collection: Collection, groups: Labels) -> list[Group]:
         )
         for label in sorted(members)
     ]
-
-
-def _data_uri(content: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from immich_dog_plugin.library.identify import Options, Result, identify
 from immich_dog_plugin.library.scan import scan
 from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import Dog, DogPipeline
-from tests.tiny_package import red_dog_photo
+from tests.tiny_package import red_dog_photo, write_png
 
 WritePhoto = Callable[..., Path]
 
@@ -50,10 +49,7 @@ def write_photo(photos: Path) -> WritePhoto:
         # Each fills one cell of the tiny detector, so that each is found once.
         photo = red_dog_photo([(32 + 64 * number, 32, 64 + 64 * number, 64) for number in range(dogs)])
         photo[:32] = 60 + shade
-        path = photos / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imencode(".png", cv2.cvtColor(photo, cv2.COLOR_RGB2BGR))[1].tofile(path)
-        return path
+        return write_png(photos / name, photo)
 
     return write
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from immich_dog_plugin.geometry import ImageArray
-from immich_dog_plugin.library.pictures import debug_picture, shrink, thumbnail
+from immich_dog_plugin.library.pictures import boxed_thumbnail, debug_picture, shrink, thumbnail
 from immich_dog_plugin.pipeline import Dog
 
 
@@ -34,6 +34,14 @@ def test_a_thumbnail_keeps_the_colours() -> None:
 def test_an_image_that_is_small_enough_is_left_as_it_is() -> None:
     image = np.zeros((10, 20, 3), dtype=np.uint8)
     assert shrink(image, 20) is image
+
+
+def test_a_boxed_thumbnail_shows_the_box_where_the_dog_is() -> None:
+    photo: ImageArray = np.zeros((320, 640, 3), dtype=np.uint8)
+    picture = np.asarray(_open(boxed_thumbnail(photo, (100, 40, 500, 280)))).astype(int)
+    assert picture.shape == (160, 320, 3)
+    lit = np.argwhere(picture[..., 0] > 150)
+    np.testing.assert_allclose((lit.min(axis=0), lit.max(axis=0)), ((20, 50), (140, 250)), atol=3)
 
 
 def test_the_debug_picture_shows_the_box_where_the_dog_is_and_its_crop_below() -> None:
