@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from . import __version__
-from .commands import bench, identify, models, patch, predict
+from .commands import bench, check, evaluate, identify, models, patch, predict, rebase
 from .errors import DogPluginError
+from .settings import setting_error
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells expect
@@ -22,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="immich-dogs", description="Dog recognition for Immich.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (identify, predict, bench, models, patch):
+    for command in (identify, evaluate, predict, bench, models, patch, rebase, check):
         command.add_parser(subparsers)
     return parser
 
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"immich-dogs: {error}", file=sys.stderr)
         return EXIT_FAILED
     except ValidationError as error:
-        print(f"immich-dogs: {_setting_error(error)}", file=sys.stderr)
+        print(f"immich-dogs: {setting_error(error)}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
         print("immich-dogs: interrupted", file=sys.stderr)
@@ -54,12 +55,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return EXIT_FAILED
-
-
-def _setting_error(error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = "_".join(str(part) for part in first["loc"]).upper()
-    return f"The setting IMMICH_DOGS_{name} is {first['input']!r}: {first['msg']}. The README lists the settings."
 
 
 if __name__ == "__main__":

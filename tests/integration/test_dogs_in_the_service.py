@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
 from tests.integration.asking import ask, assert_same_dogs, ordered_entries, png
 from tests.integration.conftest import StartService
+from tests.integration.waiting import wait_for
 from tests.tiny_package import red_dog_photo
 
 TINY = "tiny-v1"
@@ -173,10 +173,3 @@ def test_an_idle_service_unloads_its_models_and_answers_again(start: StartServic
         wait_for(lambda: requests.get(f"{service.url}/ping", timeout=5).ok)
         assert ask(service, image, TINY) == before
         assert service.log.count("Loading detection model 'tiny-v1' to memory") == 2
-
-
-def wait_for(condition: object, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)

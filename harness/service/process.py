@@ -3,54 +3,45 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import requests
-
-from immich_dog_plugin.errors import ServiceError
+from .service import Service
 
 HOST = "127.0.0.1"
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A service that answers.
+@dataclass(frozen=True)
+class ProcessService(Service):
+    """A service as a process of this machine.
 
     Attributes:
-        url: where it listens, without a slash at the end.
         cache: its model cache.
         log_file: everything it printed.
+        pid: its first process, whose id is that of its process group too.
     """
 
-    url: str
     cache: Path
     log_file: Path
+    pid: int
 
     @property
     def log(self) -> str:
         return self.log_file.read_text("utf-8", "replace")
 
-    def predict(
-        self, entries: Mapping[str, Any] | str, *, image: bytes | None = None, text: str | None = None
-    ) -> requests.Response:
-        """Send one request as Immich's server does; ``entries`` as a string goes as it is, valid or not."""
-        # (None, value) is a form field: a request without an image must be multipart too
-        form: dict[str, Any] = {"entries": (None, entries if isinstance(entries, str) else json.dumps(entries))}
-        if text is not None:
-            form["text"] = (None, text)
-        if image is not None:
-            form["image"] = image
-        return requests.post(f"{self.url}/predict", files=form, timeout=60)
+    @property
+    def _cure(self) -> str:
+        return f"The whole log: {self.log_file}"
+
+    def workers(self) -> list[int]:
+        """The processes that answer requests: the first process starts gunicorn, and gunicorn starts them."""
+        return [worker for gunicorn in _children(self.pid) for worker in _children(gunicorn)]
 
 
 @contextlib.contextmanager
@@ -62,7 +53,7 @@ def running_service(
     plugin: Path | None = None,
     settings: Mapping[str, str] | None = None,
     deadline: float = 90,
-) -> Iterator[Service]:
+) -> Iterator[ProcessService]:
     """Start ``python -m immich_ml``, wait until it answers, and end it with all its workers.
 
     Args:
@@ -77,25 +68,30 @@ def running_service(
         ServiceError: it ended or did not answer in time; with the end of its log.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    service = Service(f"http://{HOST}:{_free_port()}", folder / "cache", folder / "service.log")
-    with service.log_file.open("wb") as log:
+    port, cache, log_file = _free_port(), folder / "cache", folder / "service.log"
+    with log_file.open("wb") as log:
         process = subprocess.Popen(
             [python, "-m", "immich_ml"],
             cwd=folder,
-            env=_environment(service, tree, python, [plugin] if plugin else [], settings or {}),
+            env=_environment(port, cache, tree, python, [plugin] if plugin else [], settings or {}),
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # a process group of its own, which ends as a whole
         )
+        service = ProcessService(f"http://{HOST}:{port}", cache, log_file, process.pid)
+
+        def ended() -> str | None:
+            return None if process.poll() is None else f"ended with exit code {process.returncode}"
+
         try:
-            _wait_until_it_answers(service, process, deadline)
+            service.wait_until_it_answers(deadline, ended)
             yield service
         finally:
             _end(process)
 
 
 def _environment(
-    service: Service, tree: Path, python: Path, plugins: Sequence[Path], settings: Mapping[str, str]
+    port: int, cache: Path, tree: Path, python: Path, plugins: Sequence[Path], settings: Mapping[str, str]
 ) -> dict[str, str]:
     ours = ("MACHINE_LEARNING_", "IMMICH_", "PYTHON")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
@@ -105,10 +101,10 @@ def _environment(
         "PYTHONPATH": os.pathsep.join(str(path) for path in (tree, *plugins)),
         "PYTHONUNBUFFERED": "1",
         "IMMICH_HOST": HOST,
-        "IMMICH_PORT": service.url.rpartition(":")[2],
+        "IMMICH_PORT": str(port),
         "NO_COLOR": "true",
         "COLUMNS": "200",  # or the log breaks its lines where a terminal would
-        "MACHINE_LEARNING_CACHE_FOLDER": str(service.cache),
+        "MACHINE_LEARNING_CACHE_FOLDER": str(cache),
         "HF_HUB_OFFLINE": "1",  # a model that is not in the cache fails at once
         "GUNICORN_CMD_ARGS": _gunicorn_arguments(python),
         **settings,
@@ -126,23 +122,6 @@ def _gunicorn_arguments(python: Path) -> str:
     return "--no-control-socket" if "--no-control-socket" in shown else ""
 
 
-def _wait_until_it_answers(service: Service, process: subprocess.Popen[bytes], deadline: float) -> None:
-    end = time.monotonic() + deadline
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            raise _no_answer(service, f"ended with exit code {process.returncode}")
-        with contextlib.suppress(requests.RequestException):
-            if requests.get(f"{service.url}/ping", timeout=5).text == "pong":
-                return
-        time.sleep(0.2)
-    raise _no_answer(service, f"did not answer within {deadline:.0f} s")
-
-
-def _no_answer(service: Service, what: str) -> ServiceError:
-    tail = "\n".join(service.log.splitlines()[-30:])
-    return ServiceError(f"The service {what}; its log ends with:\n{tail}", f"The whole log: {service.log_file}")
-
-
 def _end(process: subprocess.Popen[bytes]) -> None:
     for how in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
@@ -150,6 +129,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=15)
     # SIGKILL also meets workers that outlived the first process; its own exit is long awaited then
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:  # it ended
+        return []
 
 
 def _free_port() -> int:

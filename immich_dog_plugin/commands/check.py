@@ -1,0 +1,30 @@
+"""``immich-dogs check``: whether an installation is whole."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..self_check import check_installation
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "check",
+        help="check an installation: dependencies, models and, inside Immich, the patched service",
+        description="Check the plugin's dependencies and run each of its models once. With TREE also check that "
+        "Immich's ML service there is patched and finds the plugin. Exit code 1 if something does not fit.",
+    )
+    parser.add_argument(
+        "tree", nargs="?", type=Path, metavar="TREE", help="the folder that holds immich_ml: /usr/src in the image"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 1 where a part does not fit; the others are still checked."""
+    whole = True
+    for finding in check_installation(args.tree):
+        print(f"{'ok' if finding.fits else 'FAILED'}: {finding.part}: {finding.detail}")
+        whole = whole and finding.fits
+    return 0 if whole else 1

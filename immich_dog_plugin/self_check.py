@@ -1,0 +1,158 @@
+"""Whether an installation is whole: what the build of an image ends with, and what to run when something is wrong.
+
+Each check raises a ``DogPluginError`` that names the cause and the cure, or returns what it found.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, distribution, entry_points, version
+from pathlib import Path
+
+import numpy as np
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from . import patching
+from .contract import TASK
+from .errors import DogPluginError, InstallationError, ModelPackageError
+from .model_package import DEFAULT_PACKAGE, STAGE_NAMES, ModelPackage, StageName, available_packages, find_package
+from .stages.session import CPU, open_stage, run
+
+DISTRIBUTION = "immich-dog-plugin"
+PLUGIN_GROUP = "immich_ml."  # the patched service asks the entry points of groups that begin so
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one check.
+
+    Attributes:
+        part: of the installation.
+        detail: what was found, or why it does not fit.
+        fits: whether it does.
+    """
+
+    part: str
+    detail: str
+    fits: bool
+
+
+def check_installation(tree: Path | None = None) -> Iterator[Finding]:
+    """Check one part after the other; a part that does not fit keeps none of the others from being checked.
+
+    Args:
+        tree: Immich's ML service, which the plugin is installed into; ``None`` for the plugin alone.
+    """
+    parts: dict[str, Callable[[], str]] = {"dependencies": check_dependencies}
+    if tree is not None:
+        parts |= {"patch": partial(check_patch, tree), "service": partial(check_service, tree)}
+    packages = available_packages()
+    parts["models"] = partial(check_default_package, packages)
+    parts |= {name: partial(check_package, folder) for name, folder in packages.items()}
+    for part, check in parts.items():
+        try:
+            yield Finding(part, check(), fits=True)
+        except DogPluginError as error:
+            yield Finding(part, str(error), fits=False)
+
+
+def check_dependencies() -> str:
+    """Hold what is installed against the metadata of the plugin's wheel, which was installed without looking at it."""
+    plugin = distribution(DISTRIBUTION)
+    wanted = SpecifierSet(plugin.metadata["Requires-Python"] or "")
+    if not wanted.contains(platform.python_version()):
+        raise InstallationError(
+            f"The plugin needs Python {wanted}, and this is {platform.python_version()}", "Use another base image"
+        )
+    requirements = [Requirement(line) for line in plugin.requires or ()]
+    needed = [item for item in requirements if item.marker is None or item.marker.evaluate({"extra": ""})]
+    misfits = [misfit for requirement in needed if (misfit := _misfit(requirement))]
+    if misfits:
+        raise InstallationError(
+            f"The plugin's dependencies are not all there: {'; '.join(misfits)}",
+            "Use another base image; outside Immich, install the plugin with pip, which brings them",
+        )
+    return f"Python {platform.python_version()} and the {len(needed)} packages that the plugin needs fit"
+
+
+def _misfit(requirement: Requirement) -> str | None:
+    try:
+        found = version(requirement.name)
+    except PackageNotFoundError:
+        return f"{requirement} is not installed"
+    fits = requirement.specifier.contains(found, prereleases=True)
+    return None if fits else f"{requirement} is needed, and {found} is installed"
+
+
+def check_patch(tree: Path) -> str:
+    """Whether the tree holds the patch."""
+    inspection = patching.inspect(tree)
+    if inspection.state is patching.State.MISFIT:
+        raise patching.misfit_error(inspection)
+    if inspection.state is patching.State.APPLIES:
+        raise InstallationError(
+            f"{inspection.root / patching.PACKAGE} is not patched", f"Run: immich-dogs patch apply {tree}"
+        )
+    return f"{inspection.root / patching.PACKAGE} ({inspection.family.releases}) is patched"
+
+
+def check_service(tree: Path) -> str:
+    """Whether the service that this Python imports is the tree's, finds the plugin, and can make its models."""
+    root = patching.inspect(tree).root
+    spec = importlib.util.find_spec(patching.PACKAGE)
+    found = Path(spec.origin).parents[1] if spec and spec.origin else None
+    if found is None or found.resolve() != root.resolve():
+        raise InstallationError(
+            f"This Python imports {patching.PACKAGE} from {found or 'nowhere'}, not from {root}",
+            f"Run it as the service runs, with PYTHONPATH={root} and the service's environment",
+        )
+    hooks = {point.group: point for point in entry_points(name="dogs") if point.group.startswith(PLUGIN_GROUP)}
+    if f"{PLUGIN_GROUP}models" not in hooks:
+        raise InstallationError("The plugin's entry point is not installed", "Install the plugin's wheel again")
+    try:
+        loaded = {group: point.load() for group, point in hooks.items()}
+        find_model_class = loaded[f"{PLUGIN_GROUP}models"]
+        models = [find_model_class(DEFAULT_PACKAGE, stage, TASK)(DEFAULT_PACKAGE) for stage in STAGE_NAMES]
+    except Exception as error:  # whatever a service of another release breaks with
+        raise InstallationError(
+            f"The service cannot make the plugin's models ({type(error).__name__}: {error})",
+            "Use a release of Immich that patches/COMPATIBILITY.md names",
+        ) from error
+    return f"finds the plugin and makes {', '.join(type(model).__name__ for model in models)}"
+
+
+def check_default_package(packages: Mapping[str, Path]) -> str:
+    """Whether the package that every request names by default is there."""
+    find_package(DEFAULT_PACKAGE)
+    return f"found: {', '.join(packages)}"
+
+
+def check_package(folder: Path) -> str:
+    """Verify a package and run each of its graphs once, on the CPU: a build has no other device."""
+    package = ModelPackage.read(folder)
+    package.verify()
+    for stage in STAGE_NAMES:
+        _run_once(package, stage)
+    return f"{package} in {folder}: verified, its {len(STAGE_NAMES)} graphs run"
+
+
+def _run_once(package: ModelPackage, stage: StageName) -> None:
+    spec = package.manifest.stage(stage)
+    session = open_stage(package, stage, [CPU])
+    grey = np.full((1, 3, spec.input.side, spec.input.side), 0.5, dtype=np.float32)
+    try:
+        output = run(session, spec, grey)
+    except Exception as error:  # ONNX Runtime's own exceptions share no base class of their own
+        raise ModelPackageError(
+            f"{package.model_path(stage)} does not run ({error})", "Put another model package there"
+        ) from error
+    if not np.isfinite(output).all():
+        raise ModelPackageError(
+            f"{package.model_path(stage)} answers a grey picture with numbers that are not finite",
+            "Put another model package there",
+        )
