@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from immich_dog_plugin.evaluation.metrics import far_threshold, verification_pairs
+from immich_dog_plugin.evaluation.metrics import far_threshold
+from immich_dog_plugin.evaluation.pairs import verification_pairs
 from immich_dog_plugin.geometry import FloatArray
 from immich_dog_plugin.model_package import CropSpec, FaceChipSpec, Manifest, ModelPackage, Thresholds
 from immich_dog_plugin.pipeline import DogPipeline

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
+from immich_dog_plugin.evaluation.embedded import BestDog, best_dog, picture_of
 from immich_dog_plugin.evaluation.metrics import verification_figures
 from immich_dog_plugin.geometry import FloatArray, ImageArray
 from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.model_package import CropSpec
-from immich_dog_plugin.pipeline import DogPipeline, choose_crop, cut, faces
+from immich_dog_plugin.pipeline import DogPipeline
 
 from .data.identity import IdentityPhoto
 
@@ -22,19 +23,11 @@ BATCH = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundDog:
-    """A photo of one known dog and the best detection in it.
-
-    Attributes:
-        box: ``(4,)``; the whole photo where the detector found no dog.
-        keypoints: ``(5, 3)``, None where no face is visible.
-        detected: whether the detector found a dog.
-    """
+    """A photo of one known dog and the best detection in it."""
 
     photo: IdentityPhoto
     image: ImageArray
-    box: FloatArray
-    keypoints: FloatArray | None
-    detected: bool
+    best: BestDog
 
 
 def find_dogs(pipeline: DogPipeline, photos: Sequence[IdentityPhoto]) -> list[FoundDog]:
@@ -42,11 +35,7 @@ def find_dogs(pipeline: DogPipeline, photos: Sequence[IdentityPhoto]) -> list[Fo
     dogs = []
     for photo in track(photos, description="Detector and keypoints"):
         image = read_photo(photo.file)
-        detections = pipeline.detector(image)
-        detected = len(detections) > 0
-        box = detections.boxes[0] if detected else np.array([0, 0, image.shape[1], image.shape[0]], dtype=np.float32)
-        (face,) = faces(pipeline.keypoints, pipeline.keypoints(image, box[None]))
-        dogs.append(FoundDog(photo, image, box, face, detected))
+        dogs.append(FoundDog(photo, image, best_dog(pipeline, image)))
     return dogs
 
 
@@ -61,9 +50,7 @@ def embed(pipeline: DogPipeline, dogs: Sequence[FoundDog], crop: CropSpec | None
 
 def crop_of(dog: FoundDog, crop: CropSpec | None, side: int) -> ImageArray:
     """The picture of a dog that is embedded."""
-    if crop is None:
-        return dog.image
-    return cut(dog.image, dog.box, dog.keypoints, choose_crop(dog.keypoints, crop), crop, side)
+    return dog.image if crop is None else picture_of(dog.image, dog.best, crop, side)
 
 
 def figures_by_set(embeddings: FloatArray, photos: Sequence[IdentityPhoto]) -> Mapping[str, dict[str, Any]]:

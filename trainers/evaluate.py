@@ -67,8 +67,8 @@ def verification(pipeline: DogPipeline, package: ModelPackage, data: Path) -> di
             rows = figures_by_set(embed(pipeline, found, crop), photos)
             record[f"{split}_{name}"] = dict(rows)
             print(f"\n{split}, {name.replace('_', ' ')}\n{table(rows)}")
-        missed = sum(not dog.detected for dog in found)
-        faces = sum(dog.keypoints is not None for dog in found)
+        missed = sum(dog.best.dogs == 0 for dog in found)
+        faces = sum(dog.best.keypoints is not None for dog in found)
         record[f"{split}_photos"] = {"all": len(found), "without_detection": missed, "with_visible_face": faces}
         print(f"{split}: {missed} of {len(found)} photos without a detection, {faces} with a visible face")
     return record

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +21,7 @@ from ..library.verdicts import Verdict
 from ..model_package import DEFAULT_PACKAGE, ModelPackage
 from ..pipeline import DogPipeline
 from . import arguments
+from .progress import photo_progress
 
 _EVERY_DOG_UP_TO = 30  # queries on the console; beyond it one a dog, and at most as many rows
 _MAX_FAILURES = 10
@@ -65,12 +65,7 @@ def run(args: argparse.Namespace) -> int:
     pipeline = DogPipeline.open(package)
     options = Options(args.format or ["npz"], args.cluster, args.min_score)
     try:
-        with _progress() as progress:
-            task = progress.add_task("Photos", total=len(found.photos), failed="")
-
-            def track(failed: int) -> None:
-                progress.update(task, advance=1, failed=f"{failed} failed" if failed else "")
-
+        with photo_progress(len(found.photos)) as track:
             result = identify(found, args.photos, args.out, pipeline, package, options, track)
     except KeyboardInterrupt:
         print(CONTINUES, file=sys.stderr)
@@ -79,18 +74,6 @@ def run(args: argparse.Namespace) -> int:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     _print_result(console, result, args.out)
     return 0 if result.collection.photos else 1
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("[red]{task.fields[failed]}"),
-        console=Console(stderr=True),
-    )
 
 
 def _print_result(console: Console, result: Result, out: Path) -> None:

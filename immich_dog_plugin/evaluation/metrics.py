@@ -1,46 +1,39 @@
 """Verification and retrieval figures, one implementation each, as pure functions on arrays.
 
-Everywhere: ``embeddings`` are ``(n, d)`` unit rows, ``labels`` ``(n,)`` say which dog, ``groups`` ``(n,)`` which
-original photo. Two pictures of one group never make a pair: they show the same moment.
+Verification asks of a pair whether it shows one dog; the figures take ``Pairs`` and mind their weights. Retrieval asks
+which dog a photo shows, with all other photos as the gallery. Shapes are those of ``pairs``.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-# A rate of 1 in 1,000 cannot be read off fewer impostor pairs than this.
-MIN_IMPOSTORS_FOR_01_PERCENT = 3000
+from .pairs import Counts, Floats, Pairs, Scores, equal, verification_pairs
 
-Floats = NDArray[np.floating]
+# A rate is read off three times as many trials as one error in it takes: 1 in 1,000 off no fewer than 3,000.
+TRIALS_PER_ERROR = 3
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
-    """Cosines of all unordered pairs.
+def stated(rate: float, trials: int) -> bool:
+    """Whether there are enough trials (impostor pairs, say) to state a figure at this error rate.
 
-    Attributes:
-        genuine: pairs of one dog, ``(n_genuine,)``.
-        impostor: pairs of two dogs, ``(n_impostor,)``.
+    >>> stated(0.001, 3000), stated(0.001, 2999), stated(0.01, 300)
+    (True, False, True)
     """
-
-    genuine: Floats
-    impostor: Floats
+    return trials * rate >= TRIALS_PER_ERROR - 1e-9
 
 
-def verification_pairs(embeddings: Floats, labels: ArrayLike, groups: ArrayLike) -> Pairs:
-    """Every unordered pair once, pairs of one group left out.
+def share_at_least(values: Floats, threshold: float, weights: Counts | None = None) -> float:
+    """Share of the values at or above the threshold.
 
-    >>> pairs = verification_pairs(np.eye(3), ["rex", "rex", "bella"], ["a", "b", "c"])
-    >>> len(pairs.genuine), len(pairs.impostor)
-    (1, 2)
+    >>> share_at_least(np.array([0.5, 0.4, 0.6]), 0.5, weights=np.array([2, 1, 1]))
+    0.75
     """
-    same_dog, same_group = _equal(labels), _equal(groups)
-    once = np.triu(~same_group, k=1)
-    similarity = embeddings @ embeddings.T
-    return Pairs(similarity[once & same_dog], similarity[once & ~same_dog])
+    return Scores.of(values, weights).share_at_least(threshold)
 
 
 def auc(pairs: Pairs) -> float:
@@ -49,10 +42,9 @@ def auc(pairs: Pairs) -> float:
     >>> auc(Pairs(genuine=np.array([0.9, 0.5]), impostor=np.array([0.5, 0.1])))
     0.875
     """
-    impostor = np.sort(pairs.impostor)
-    below = np.searchsorted(impostor, pairs.genuine, side="left")
-    up_to = np.searchsorted(impostor, pairs.genuine, side="right")
-    return float((below + up_to).mean() / 2 / len(impostor))
+    impostors = pairs.impostor_scores
+    beaten = (impostors.share_below(pairs.genuine) + impostors.share_below(pairs.genuine, "right")) / 2
+    return float(np.average(beaten, weights=pairs.genuine_weights))
 
 
 def far_threshold(pairs: Pairs, far: float) -> float:
@@ -61,16 +53,16 @@ def far_threshold(pairs: Pairs, far: float) -> float:
     >>> far_threshold(Pairs(genuine=np.array([]), impostor=np.arange(101) / 100), far=0.1)
     0.9
     """
-    return float(np.quantile(pairs.impostor, 1 - far))
+    return pairs.impostor_scores.quantile(1 - far)
 
 
 def tar_at_far(pairs: Pairs, far: float) -> float:
     """Share of the genuine pairs accepted (>=) at the threshold of ``far``.
 
-    >>> tar_at_far(Pairs(genuine=np.array([0.95, 0.9, 0.2]), impostor=np.arange(101) / 100), far=0.1)
-    0.6666666666666666
+    >>> tar_at_far(Pairs(genuine=np.array([0.95, 0.9, 0.2, 0.1]), impostor=np.arange(101) / 100), far=0.1)
+    0.5
     """
-    return float((pairs.genuine >= far_threshold(pairs, far)).mean())
+    return pairs.genuine_scores.share_at_least(far_threshold(pairs, far))
 
 
 def eer(pairs: Pairs) -> float:
@@ -79,48 +71,104 @@ def eer(pairs: Pairs) -> float:
     >>> eer(Pairs(genuine=np.array([0.9, 0.8, 0.7, 0.3]), impostor=np.array([0.6, 0.2, 0.1, 0.0])))
     0.25
     """
-    thresholds = np.unique(np.concatenate([pairs.genuine, pairs.impostor]))
-    accepted = 1 - np.searchsorted(np.sort(pairs.impostor), thresholds, side="left") / len(pairs.impostor)
-    rejected = np.searchsorted(np.sort(pairs.genuine), thresholds, side="left") / len(pairs.genuine)
-    nearest = np.argmin(np.abs(accepted - rejected))
-    return float((accepted[nearest] + rejected[nearest]) / 2)
+    genuine, impostors = pairs.genuine_scores, pairs.impostor_scores
+
+    def excess(threshold: ArrayLike) -> Floats:
+        rejected = genuine.weight_before[genuine.values.searchsorted(threshold)] / genuine.weight
+        accepted = 1 - impostors.weight_before[impostors.values.searchsorted(threshold)] / impostors.weight
+        return np.asarray(rejected - accepted)
+
+    # What is rejected beyond what is accepted grows with the threshold: the best of all pairs' cosines is one beside
+    # its change of sign.
+    around = []
+    for values in (genuine.values, impostors.values):
+        after = bisect_left(values, True, key=lambda value: bool(excess(value) >= 0))
+        around.append(values[max(after - 1, 0) : after + 1])
+    candidates = np.sort(np.concatenate(around))
+    nearest = candidates[np.argmin(np.abs(excess(candidates)))]
+    return float(genuine.share_below(nearest) + 1 - impostors.share_below(nearest)) / 2
+
+
+def median_margin(pairs: Pairs) -> float:
+    """How far the median genuine pair lies above the median impostor pair.
+
+    >>> median_margin(Pairs(genuine=np.array([0.75, 0.5, 0.25]), impostor=np.array([0.25, 0.0])))
+    0.375
+    """
+    return pairs.genuine_scores.quantile(0.5) - pairs.impostor_scores.quantile(0.5)
+
+
+def mean_margin(pairs: Pairs) -> float:
+    """How far the mean genuine pair lies above the mean impostor pair.
+
+    >>> mean_margin(Pairs(genuine=np.array([1.0, 0.5]), impostor=np.array([0.5, 0.0])))
+    0.5
+    """
+    genuine = np.average(pairs.genuine, weights=pairs.genuine_weights)
+    return float(genuine - np.average(pairs.impostor, weights=pairs.impostor_weights))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Retrieval:
+    """What each query finds among all other photos; a photo whose dog has none of another group is no query.
+
+    Attributes:
+        queries: rows of the embeddings, ``(q,)``.
+        rank: of the first photo of the same dog, 0 is the nearest, ``(q,)``.
+        average_precision: ``(q,)``, the mean over the dog's other photos of the share of its photos among all that
+            are as near or nearer (Manning, Raghavan and Schütze, Introduction to Information Retrieval, 8.4).
+    """
+
+    queries: Counts
+    rank: Counts
+    average_precision: Floats
+
+
+def retrieval(embeddings: Floats, labels: ArrayLike, groups: ArrayLike) -> Retrieval:
+    """Every photo searched among all others, its own group left out.
+
+    >>> vectors = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [0.6, 0.8]])
+    >>> found = retrieval(vectors, ["rex", "rex", "bella", "bella"], ["a", "b", "c", "d"])
+    >>> found.rank, found.average_precision
+    (array([0, 1, 0, 1]), array([1. , 0.5, 1. , 0.5]))
+    """
+    same_dog, same_group = equal(labels), equal(groups)
+    relevant = same_dog & ~same_group
+    similarity = np.where(same_group, -np.inf, embeddings @ embeddings.T)
+    queries = np.flatnonzero(relevant.any(axis=1))
+    order = np.argsort(-similarity[queries], axis=1, kind="stable")
+    hits = np.take_along_axis(relevant[queries], order, axis=1)
+    precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
+    return Retrieval(
+        queries=queries, rank=hits.argmax(axis=1), average_precision=(precision * hits).sum(axis=1) / hits.sum(axis=1)
+    )
 
 
 def top_k(embeddings: Floats, labels: ArrayLike, groups: ArrayLike, k: int = 1) -> float:
-    """Share of photos with a photo of the same dog among the ``k`` nearest others (own group left out).
-
-    Only photos whose dog has a photo of another group count.
+    """Share of the queries of ``retrieval`` with a photo of the same dog among the ``k`` nearest others.
 
     >>> vectors = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [0.6, 0.8]])
     >>> top_k(vectors, ["rex", "rex", "bella", "bella"], ["a", "b", "c", "d"], k=1)
     0.5
     """
-    same_dog, same_group = _equal(labels), _equal(groups)
-    similarity = np.where(same_group, -np.inf, embeddings @ embeddings.T)
-    answerable = np.any(same_dog & ~same_group, axis=1)
-    nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
-    hits = np.any(np.take_along_axis(same_dog & ~same_group, nearest, axis=1), axis=1)
-    return float(np.mean(hits, where=answerable))
+    return float((retrieval(embeddings, labels, groups).rank < k).mean())
 
 
 def verification_figures(embeddings: Floats, labels: ArrayLike, groups: ArrayLike) -> dict[str, float | int | None]:
-    """Everything above in one record; ``tar_at_01_percent`` is None under 3,000 impostor pairs."""
+    """Figures of pairs and of retrieval in one record; a TAR is None where its rate cannot be read off the pairs."""
     pairs = verification_pairs(embeddings, labels, groups)
-    enough = len(pairs.impostor) >= MIN_IMPOSTORS_FOR_01_PERCENT
+    found = retrieval(embeddings, labels, groups)
+    impostors = len(pairs.impostor)
     return {
         "auc": auc(pairs),
         "eer": eer(pairs),
-        "tar_at_1_percent": tar_at_far(pairs, 0.01),
-        "tar_at_01_percent": tar_at_far(pairs, 0.001) if enough else None,
-        "top_1": top_k(embeddings, labels, groups, k=1),
-        "top_5": top_k(embeddings, labels, groups, k=5),
+        "tar_at_1_percent": tar_at_far(pairs, 0.01) if stated(0.01, impostors) else None,
+        "tar_at_01_percent": tar_at_far(pairs, 0.001) if stated(0.001, impostors) else None,
+        "top_1": float((found.rank < 1).mean()),
+        "top_5": float((found.rank < 5).mean()),
+        "map": float(found.average_precision.mean()),
         "photos": len(embeddings),
         "dogs": len(np.unique(np.asarray(labels))),
         "genuine_pairs": len(pairs.genuine),
-        "impostor_pairs": len(pairs.impostor),
+        "impostor_pairs": impostors,
     }
-
-
-def _equal(values: ArrayLike) -> NDArray[np.bool_]:
-    array = np.asarray(values)
-    return np.asarray(array[:, None] == array[None, :], dtype=np.bool_)

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from immich_dog_plugin.evaluation.metrics import Pairs, auc
+from immich_dog_plugin.evaluation.metrics import auc
+from immich_dog_plugin.evaluation.pairs import Pairs
 from immich_dog_plugin.geometry import KEYPOINT_NAMES, LEFT_EYE, NOSE, RIGHT_EYE, FloatArray
 from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.stages.keypoints import KeypointEstimator

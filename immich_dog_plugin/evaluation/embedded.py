@@ -1,0 +1,171 @@
+"""Photos of known dogs through the pipeline: one embedding each, and everything the figures need to know of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import EvaluationError, PhotoError
+from ..geometry import FloatArray, ImageArray
+from ..imaging import read_photo, taken
+from ..library.pictures import thumbnail
+from ..library.scan import Failure
+from ..model_package import CropSpec, ModelPackage
+from ..pipeline import DogPipeline, choose_crop, cut, faces
+from .background import background_pictures
+from .pairs import Counts, Floats, Mask
+from .photos import LabelledPhoto
+
+Texts = NDArray[np.str_]
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedPhotos:
+    """Photos with one embedding each; every array has a row per photo.
+
+    Attributes:
+        embeddings: ``(n, d)`` unit rows.
+        labels: which dog.
+        groups: which original photo; two cuts of one are no pair.
+        sets: part of the data, ``""`` where there is one only.
+        sessions: on which occasion, ``""`` where that is not known.
+        dogs: how many the detector found. That of the largest score is embedded, the whole photo where there is none.
+        times: when it was taken in seconds, NaN where that is not known.
+        keys: its file.
+        pictures: JPEG of what was embedded; empty where only embeddings are known.
+        backgrounds: embeddings with the dog greyed out ``(n, d)`` by the name of the part; NaN where none was found, or
+            nothing is seen around it.
+        failures: photos that could not be read.
+    """
+
+    embeddings: Floats
+    labels: Texts
+    groups: Texts
+    sets: Texts
+    sessions: Texts
+    dogs: Counts
+    times: NDArray[np.float64]
+    keys: list[str]
+    pictures: list[bytes] = field(default_factory=list)
+    backgrounds: dict[str, Floats] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def found(self) -> Mask:
+        """``(n,)``, whether the detector found a dog."""
+        return self.dogs > 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BestDog:
+    """The dog of a photo that counts: the detection of the largest score, which may be another than the one meant.
+
+    Attributes:
+        box: ``(4,)``; the whole photo where the detector found no dog.
+        keypoints: ``(5, 3)``, ``None`` where no face is visible.
+        dogs: how many the detector found.
+    """
+
+    box: FloatArray
+    keypoints: FloatArray | None
+    dogs: int
+
+
+def best_dog(pipeline: DogPipeline, photo: ImageArray) -> BestDog:
+    """Detector and keypoints of a photo ``(height, width, 3)`` RGB that is known to show one dog."""
+    detections = pipeline.detector(photo)
+    box = detections.boxes[0] if len(detections) else np.array([0, 0, photo.shape[1], photo.shape[0]], dtype=np.float32)
+    (face,) = faces(pipeline.keypoints, pipeline.keypoints(photo, box[None]))
+    return BestDog(box, face, len(detections))
+
+
+def picture_of(photo: ImageArray, dog: BestDog, crop: CropSpec, side: int) -> ImageArray:
+    """What is embedded of a dog, cut as the pipeline does."""
+    return cut(photo, dog.box, dog.keypoints, choose_crop(dog.keypoints, crop), crop, side)
+
+
+def embed_photos(
+    photos: Iterable[LabelledPhoto],
+    pipeline: DogPipeline,
+    package: ModelPackage,
+    track: Callable[[int], None] = lambda failed: None,
+) -> EmbeddedPhotos:
+    """Embed every photo, and once more without its dog; a photo that cannot be read is noted and the others still run.
+
+    A photo's group is its ``group``, else its content, so that a copy is no pair with its original. Its session is its
+    ``session``, else the day on which its EXIF says it was taken.
+
+    Args:
+        photos: with their dogs.
+        pipeline: of ``package``.
+        package: its crop rule cuts.
+        track: told after each photo how many have failed so far.
+
+    Raises:
+        EvaluationError: no photo could be read.
+    """
+    rows: list[_Row] = []
+    failures: list[Failure] = []
+    for photo in photos:
+        try:
+            rows.append(_embed(photo, pipeline, package))
+        except PhotoError as error:
+            failures.append(Failure(photo.key, str(error)))
+        track(len(failures))
+    if not rows:
+        raise EvaluationError(f"None of the {len(failures)} photos can be read ({failures[0].reason})", "Check them")
+    nothing = np.full(package.manifest.recognition.dimension, np.nan, dtype=np.float32)
+    parts = sorted({part for row in rows for part in row.backgrounds})
+    return EmbeddedPhotos(
+        embeddings=np.stack([row.embedding for row in rows]),
+        labels=np.array([row.photo.dog for row in rows]),
+        groups=np.array([row.photo.group or row.digest for row in rows]),
+        sets=np.array([row.photo.set for row in rows]),
+        sessions=np.array([row.session for row in rows]),
+        dogs=np.array([row.dogs for row in rows]),
+        times=np.array([row.time for row in rows]),
+        keys=[row.photo.key for row in rows],
+        pictures=[row.picture for row in rows],
+        backgrounds={part: np.stack([row.backgrounds.get(part, nothing) for row in rows]) for part in parts},
+        failures=failures,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Row:
+    photo: LabelledPhoto
+    digest: str
+    session: str
+    time: float
+    picture: bytes
+    embedding: FloatArray
+    dogs: int
+    backgrounds: dict[str, FloatArray]  # empty where no dog was found, or nothing is seen around it
+
+
+def _embed(photo: LabelledPhoto, pipeline: DogPipeline, package: ModelPackage) -> _Row:
+    try:
+        content = photo.path.read_bytes()
+    except OSError as error:
+        raise PhotoError(f"it cannot be read ({error.strerror})", "Check that it exists and may be read") from error
+    image = read_photo(content, "the file")
+    crop, side = package.manifest.crop, pipeline.embedder.side
+    dog = best_dog(pipeline, image)
+    picture = picture_of(image, dog, crop, side)
+    greyed = background_pictures(image, dog.box, dog.keypoints, crop, side) if dog.dogs else {}
+    embedding, *backgrounds = pipeline.embedder([picture, *greyed.values()])
+    time = taken(content)
+    return _Row(
+        photo=photo,
+        digest=hashlib.sha256(content).hexdigest(),
+        session=photo.session or (str(time.date()) if time else ""),
+        time=time.timestamp() if time else np.nan,
+        picture=thumbnail(picture),
+        embedding=embedding,
+        dogs=dog.dogs,
+        backgrounds=dict(zip(greyed, backgrounds, strict=True)),
+    )

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from immich_dog_plugin.errors import EvaluationError
+from immich_dog_plugin.evaluation.background import AROUND, WHOLE
+from immich_dog_plugin.evaluation.embedded import EmbeddedPhotos, embed_photos
+from immich_dog_plugin.evaluation.photos import LabelledPhoto, read_labelled_photos
+from immich_dog_plugin.geometry import LETTERBOX_GREY
+from immich_dog_plugin.imaging import read_photo
+from immich_dog_plugin.model_package import ModelPackage
+from immich_dog_plugin.pipeline import DogPipeline
+
+from .conftest import WriteDog
+
+Embed = Callable[[list[LabelledPhoto]], EmbeddedPhotos]
+
+
+@pytest.fixture
+def padded_pipeline(padded_package: ModelPackage) -> DogPipeline:
+    return DogPipeline.open(padded_package)
+
+
+@pytest.fixture
+def embed(padded_pipeline: DogPipeline, padded_package: ModelPackage) -> Embed:
+    """Embeds photos with the tiny, padded package."""
+    return lambda photos: embed_photos(photos, padded_pipeline, padded_package)
+
+
+def test_the_embedding_is_the_pipelines_own(embed: Embed, padded_pipeline: DogPipeline, write_dog: WriteDog) -> None:
+    file = write_dog("Rex/1.png", "Rex")
+    photos = embed([LabelledPhoto(file, "1", "Rex")])
+    dog = padded_pipeline(read_photo(file))[0]
+    assert photos.embeddings[0] == pytest.approx(dog.embedding, abs=1e-6)
+    assert photos.dogs[0] >= 1
+
+
+def test_a_photo_without_a_dog_is_embedded_whole_and_counted_as_not_found(
+    embed: Embed, padded_pipeline: DogPipeline, photos: Path, write_dog: WriteDog
+) -> None:
+    write_dog("Rex/1.png", "Rex")
+    empty = write_dog("Rex/2.png", "Rex", dogs=0)
+    found = embed(read_labelled_photos(photos).photos)
+    assert found.found.tolist() == [True, False]
+    (whole,) = padded_pipeline.embedder([read_photo(empty)])
+    assert found.embeddings[1] == pytest.approx(whole, abs=1e-6)
+    for part in (AROUND, WHOLE):
+        assert np.isfinite(found.backgrounds[part]).all(axis=1).tolist() == [True, False]
+
+
+def test_the_background_is_the_photo_with_a_grey_box(
+    embed: Embed, padded_pipeline: DogPipeline, write_dog: WriteDog
+) -> None:
+    file = write_dog("Rex/1.png", "Rex")
+    found = embed([LabelledPhoto(file, "1", "Rex")])
+    photo = read_photo(file)
+    x1, y1, x2, y2 = padded_pipeline.detector(photo).boxes[0].round().astype(int)
+    photo[y1:y2, x1:x2] = LETTERBOX_GREY
+    (whole,) = padded_pipeline.embedder([photo])
+    assert found.backgrounds[WHOLE][0] == pytest.approx(whole, abs=1e-6)
+
+
+def test_copies_of_a_photo_are_one_group_and_an_indexs_group_comes_first(embed: Embed, write_dog: WriteDog) -> None:
+    one, copy, other = write_dog("1.png", "Rex"), write_dog("2.png", "Rex"), write_dog("3.png", "Rex", shade=9)
+    groups = embed(
+        [
+            LabelledPhoto(one, "1", "Rex"),
+            LabelledPhoto(copy, "2", "Rex"),
+            LabelledPhoto(other, "3", "Rex"),
+            LabelledPhoto(copy, "4", "Rex", group="set/7"),
+        ]
+    ).groups
+    assert groups[0] == groups[1] != groups[2]
+    assert groups[3] == "set/7"
+
+
+def test_the_session_is_the_indexs_else_the_day_of_the_exif(embed: Embed, write_dog: WriteDog, tmp_path: Path) -> None:
+    plain = write_dog("1.png", "Rex")
+    dated = tmp_path / "dated.jpg"
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2024:05:06 07:08:09"
+    Image.fromarray(cv2.cvtColor(cv2.imread(str(plain)), cv2.COLOR_BGR2RGB)).save(dated, exif=exif)
+    found = embed(
+        [
+            LabelledPhoto(dated, "1", "Rex"),
+            LabelledPhoto(dated, "2", "Rex", session="party"),
+            LabelledPhoto(plain, "3", "Rex"),
+        ]
+    )
+    assert found.sessions.tolist() == ["2024-05-06", "party", ""]
+    assert found.times[0] == datetime(2024, 5, 6, 7, 8, 9).timestamp()
+    assert np.isnan(found.times[2])
+
+
+def test_a_photo_that_cannot_be_read_is_noted_and_the_others_run(
+    embed: Embed, photos: Path, write_dog: WriteDog
+) -> None:
+    write_dog("Rex/1.png", "Rex")
+    (photos / "Rex" / "0.png").write_bytes(b"no picture")
+    found = embed([*read_labelled_photos(photos).photos, LabelledPhoto(photos / "gone.png", "gone.png", "Rex")])
+    assert found.keys == ["Rex/1.png"]
+    assert [failure.key for failure in found.failures] == ["Rex/0.png", "gone.png"]
+    assert "cannot be read" in found.failures[1].reason
+
+
+def test_photos_that_all_fail_are_an_error(embed: Embed, photos: Path) -> None:
+    with pytest.raises(EvaluationError, match="None of the 1 photos can be read"):
+        embed([LabelledPhoto(photos / "gone.png", "gone.png", "Rex")])
