@@ -22,6 +22,7 @@ KEYPOINT_NAMES = ("left_eye", "right_eye", "left_ear", "right_ear", "nose")
 LEFT_EYE, RIGHT_EYE, LEFT_EAR, RIGHT_EAR, NOSE = range(5)
 FLIP_ORDER = (RIGHT_EYE, LEFT_EYE, RIGHT_EAR, LEFT_EAR, NOSE)
 
+OPENCV_MAX_SIDE = 32767  # of what cv2.warpAffine takes; a panorama may be longer
 LETTERBOX_GREY = 114  # ultralytics trains with this fill
 
 
@@ -137,7 +138,7 @@ def face_chip(image: ImageArray, keypoints: FloatArray, side: int, rule: FaceChi
     matrix = np.column_stack([turn, target - turn @ ((left + right) / 2)])
     # A chip far smaller than its source would alias: shrink the photo's part first, then turn it.
     shrink = int(min(8, max(1, 1 / (2 * scale)))) if scale < 0.5 else 1
-    if shrink > 1:
+    if shrink > 1 or max(image.shape) >= OPENCV_MAX_SIDE:
         image, offset = _around_chip(image, matrix, side)
         matrix[:, 2] += matrix[:, :2] @ np.array(offset, dtype=np.float64)
         small = resize(image, max(1, image.shape[1] // shrink), max(1, image.shape[0] // shrink))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from .errors import PhotoError
 from .geometry import ImageArray
@@ -47,6 +49,17 @@ def read_photo(source: Path | bytes, name: str | None = None) -> ImageArray:
         image.seek(0)
         image.load()
         return from_pil(image)
+
+
+def taken(content: bytes) -> datetime | None:
+    """When a photo was taken by its camera's clock (EXIF ``DateTimeOriginal``); ``None`` where it does not say."""
+    try:
+        with _quiet_pillow(), Image.open(io.BytesIO(content)) as image:
+            text = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
+            return datetime.strptime(str(text).rstrip("\0"), "%Y:%m:%d %H:%M:%S")
+    # Without the tag, with zeros in it, or damaged in one of the many ways of a header.
+    except (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, struct.error):
+        return None
 
 
 def from_pil(image: Image.Image) -> ImageArray:

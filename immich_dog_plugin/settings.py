@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import DirectoryPath, Field
+from pydantic import DirectoryPath, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -18,3 +18,10 @@ class Settings(BaseSettings):
         default=2, ge=1, description="threads of a graph outside Immich (Immich's own setting counts inside)"
     )
     max_megapixels: float = Field(default=200, gt=0, description="a larger photo is refused before it fills the memory")
+
+
+def setting_error(error: ValidationError) -> str:
+    """The first setting that is wrong, by the name of its variable, and what is wrong with it."""
+    first = error.errors()[0]
+    name = "_".join(str(part) for part in first["loc"]).upper()
+    return f"The setting IMMICH_DOGS_{name} is {first['input']!r}: {first['msg']}. The README lists the settings."

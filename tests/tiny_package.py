@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -40,6 +41,13 @@ def red_dog_photo(boxes: list[tuple[int, int, int, int]], size: tuple[int, int] 
     for x1, y1, x2, y2 in boxes:
         photo[y1:y2, x1:x2] = RED
     return photo
+
+
+def write_png(path: Path, photo: ImageArray) -> Path:
+    """Write an RGB photo, making its folder; any name will do."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imencode(".png", cv2.cvtColor(photo, cv2.COLOR_RGB2BGR))[1].tofile(path)
+    return path
 
 
 def write_tiny_package(folder: Path, name: str = "tiny-v1") -> Path:

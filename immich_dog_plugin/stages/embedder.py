@@ -40,12 +40,14 @@ class Embedder:
                 f"({len(crops)}, {self._spec.dimension})",
                 "Use a model package whose manifest and models belong together",
             )
-        if not np.isfinite(embeddings).all():
+        lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+        if not (np.isfinite(lengths) & (lengths > 0)).all():
             # One row that is not finite would make Immich's server drop every face of the photo.
             raise ModelPackageError(
-                "The recognition model answers numbers that are not finite", "Verify it with: immich-dogs models"
+                "The recognition model answers numbers that are not finite, or all of them zero",
+                "Verify it with: immich-dogs models",
             )
-        return np.asarray(embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True), dtype=np.float32)
+        return np.asarray(embeddings / lengths, dtype=np.float32)
 
 
 def embedder_input(crop: ImageArray, spec: InputSpec) -> ImageArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +13,9 @@ from ..geometry import FloatArray
 from ..model_package import ModelPackage, RecognitionSpec, StageName, StageSpec
 from ..settings import Settings
 
+CPU = "CPUExecutionProvider"
+PREFERRED_PROVIDERS = ("CUDAExecutionProvider", CPU)
+
 
 class Session(Protocol):
     """Both ``onnxruntime.InferenceSession`` and the sessions of Immich's ML service fit."""
@@ -20,21 +23,33 @@ class Session(Protocol):
     def run(self, output_names: list[str] | None, input_feed: dict[str, Any], run_options: Any = None) -> list[Any]: ...
 
 
-def open_stage(package: ModelPackage, stage: StageName) -> Session:
+def open_stage(package: ModelPackage, stage: StageName, providers: Sequence[str] = PREFERRED_PROVIDERS) -> Session:
     """Open one graph of a package, and make sure that it is the graph its manifest describes.
+
+    Args:
+        providers: of these, best first, the installed ones are used.
 
     Raises:
         MissingPackageError: ONNX Runtime is not installed.
         ModelPackageError: ONNX Runtime cannot read the graph, or its input or output is another than the manifest says.
     """
+    graph = open_session(package.model_path(stage), providers)
+    check_graph(graph, package, stage)
+    session: Session = graph
+    return session
+
+
+def check_graph(graph: Any, package: ModelPackage, stage: StageName) -> None:
+    """Hold the inputs and outputs of an opened graph against the manifest.
+
+    Raises:
+        ModelPackageError: one has another name or shape than the manifest says.
+    """
     model, spec = package.model_path(stage), package.manifest.stage(stage)
-    graph = open_session(model)
     promised_input = (None, 3, spec.input.side, spec.input.side)
     promised_output = (None, spec.dimension) if isinstance(spec, RecognitionSpec) else ()
     _require(model, "input", spec.input.name, promised_input, graph.get_inputs())
     _require(model, "output", spec.output, promised_output, graph.get_outputs())
-    session: Session = graph
-    return session
 
 
 def _require(model: Path, what: str, name: str, shape: tuple[int | None, ...], nodes: Iterable[Any]) -> None:
@@ -51,8 +66,8 @@ def _require(model: Path, what: str, name: str, shape: tuple[int | None, ...], n
     )
 
 
-def open_session(model: Path) -> Any:
-    """An ``onnxruntime.InferenceSession`` on the best provider installed (CUDA before CPU).
+def open_session(model: Path, providers: Sequence[str] = PREFERRED_PROVIDERS) -> Any:
+    """An ``onnxruntime.InferenceSession`` on the best provider installed.
 
     Raises:
         MissingPackageError: ONNX Runtime is not installed.
@@ -68,10 +83,9 @@ def open_session(model: Path) -> Any:
     # Three graphs take turns, each with threads of its own. Left to spin, those of the graph before take the cores
     # from the next one: on two cores with something else to do, a photo then costs almost four times as much.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
-    providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
+    installed = [name for name in providers if name in onnxruntime.get_available_providers()]
     try:
-        return onnxruntime.InferenceSession(str(model), sess_options=options, providers=providers)
+        return onnxruntime.InferenceSession(str(model), sess_options=options, providers=installed)
     except Exception as error:  # ONNX Runtime's own exceptions share no base class of their own
         raise ModelPackageError(f"ONNX Runtime cannot load {model} ({error})", "Reinstall the model package") from error
 

@@ -75,6 +75,16 @@ def test_a_face_chip_is_upright_with_the_eyes_where_the_rule_says(angle: float, 
         assert found == pytest.approx((x, 35), abs=0.6 + 0.5 * 0.4 * side / eye_distance)
 
 
+def test_a_face_chip_is_cut_from_a_panorama_longer_than_opencv_turns() -> None:
+    rng, rule = np.random.default_rng(0), FaceChipRule(eye_distance=0.3, eye_height=0.4)
+    panorama = np.zeros((60, 40_000, 3), dtype=np.uint8)
+    panorama[:, 30_000:30_100] = rng.integers(0, 255, (60, 100, 3))
+    points = np.array([[40, 20], [60, 21], [35, 10], [65, 10], [50, 35]], dtype=np.float32)
+    chip = face_chip(panorama, points + np.array((30_000, 0), dtype=np.float32), 48, rule)
+    expected = face_chip(panorama[:, 30_000:30_100], points, 48, rule)
+    np.testing.assert_allclose(chip.astype(int), expected, atol=2)
+
+
 def test_a_face_chip_of_eyes_at_one_place_is_refused() -> None:
     with pytest.raises(ValueError, match="same place"):
         face_chip(np.zeros((10, 10, 3), dtype=np.uint8), np.ones((5, 3), dtype=np.float32), 8, FaceChipRule(0.3, 0.4))

@@ -5,6 +5,7 @@ import importlib.util
 import io
 import struct
 import zlib
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from immich_dog_plugin.errors import PhotoError
-from immich_dog_plugin.imaging import from_pil, read_photo
+from immich_dog_plugin.imaging import from_pil, read_photo, taken
 
 HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
 
@@ -149,6 +150,29 @@ def test_the_size_limit_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMMICH_DOGS_MAX_MEGAPIXELS", "0.001")
     with pytest.raises(PhotoError, match="IMMICH_DOGS_MAX_MEGAPIXELS"):
         read_photo(encoded(gradient(), "PNG"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024:05:06 07:08:09", datetime(2024, 5, 6, 7, 8, 9)),
+        ("0000:00:00 00:00:00", None),  # a camera without a clock
+        ("yesterday", None),
+        (None, None),
+    ],
+)
+def test_the_time_of_a_photo_is_its_cameras(text: str | None, expected: datetime | None) -> None:
+    exif = Image.Exif()
+    if text:
+        exif.get_ifd(0x8769)[0x9003] = text
+    assert taken(encoded(Image.new("RGB", (8, 8)), "JPEG", exif=exif)) == expected
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no picture", b"\xff\xd8\xff\xe1\x00\x10Exif\x00\x00MM\x00*\xff\xff\xff\xff"]
+)
+def test_a_damaged_header_has_no_time(content: bytes) -> None:
+    assert taken(content) is None
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -115,10 +115,11 @@ def test_an_embedding_of_another_length_than_the_manifest_says_is_refused(tiny_p
         embedder([red_dog_photo([])])
 
 
-def test_an_embedding_that_is_not_finite_is_refused(tiny_package: ModelPackage) -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_an_embedding_that_is_not_finite_is_refused(tiny_package: ModelPackage, value: float) -> None:
     class Broken:
         def run(self, names, feed, options=None):  # type: ignore[no-untyped-def]
-            return [np.full((1, 512), np.nan, dtype=np.float32)]
+            return [np.full((1, 512), value, dtype=np.float32)]
 
     with pytest.raises(ModelPackageError, match="not finite"):
         Embedder(Broken(), tiny_package.manifest.recognition)([red_dog_photo([])])
