@@ -68,12 +68,14 @@ def main() -> None:
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 
+    embedder = load_embedder()
     networks: dict[StageName, tuple[nn.Module, StageSpec]] = {
         "detection": (ExportedDetector(load_detector()), DETECTION),
         "keypoint": (ExportedKeypoints(load_keypoints()), KEYPOINT),
-        "recognition": (load_embedder(), RECOGNITION),
+        "recognition": (embedder, RECOGNITION.model_copy(update={"input": embedder.input})),
     }
-    photos = [read_photo(photo.file) for photo in read_identities(args.data, "train")[:: 1032 // max(BATCHES)]]
+    identities = read_identities(args.data, "train")
+    photos = [read_photo(photo.file) for photo in identities[:: max(1, len(identities) // max(BATCHES))]]
     specs, records = {}, {}
     for stage, (network, spec) in networks.items():
         file = args.out / stage / "model.onnx"

@@ -11,6 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from immich_dog_plugin.errors import DogPluginError
+
+
+class TrainingError(DogPluginError):
+    """A run that cannot start or continue as asked."""
+
 
 class Stateful(Protocol):
     """Networks, optimisers and schedules."""
@@ -26,15 +32,25 @@ def one_cycle(optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_sc
     return torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=rates, total_steps=steps, pct_start=0.1)
 
 
-def start_run(folder: Path, seed: int, threads: int) -> None:
-    """Seed everything, bound the threads, and log to the terminal and to ``<folder>/log.txt``."""
+def start_run(folder: Path, seed: int, threads: int, *, logs: bool = True) -> None:
+    """Seed everything, bound the threads, and log to the terminal and to ``<folder>/log.txt``.
+
+    Of several processes of one run only one ``logs``.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    handlers = [logging.StreamHandler(), logging.FileHandler(folder / "log.txt")]
+    handlers: list[logging.Handler] = [logging.NullHandler()]
+    if logs:
+        handlers = [logging.StreamHandler(), logging.FileHandler(folder / "log.txt")]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers, force=True)
+    seed_everything(seed)
+    torch.set_num_threads(threads)
+
+
+def seed_everything(seed: int) -> None:
+    """Python, NumPy and torch, and through torch the workers of every loader that starts from here on."""
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-    torch.set_num_threads(threads)
 
 
 class Checkpoint:
@@ -47,6 +63,7 @@ class Checkpoint:
     def save(self, epoch: int) -> None:
         """Write the state after ``epoch`` whole epochs; a run killed meanwhile keeps the previous file."""
         state = {name: part.state_dict() for name, part in self._parts.items()}
+        self.file.parent.mkdir(parents=True, exist_ok=True)
         partial = self.file.with_suffix(".partial")
         torch.save({"epoch": epoch, **state}, partial)
         os.replace(partial, self.file)

@@ -14,7 +14,7 @@ from torch import nn
 from immich_dog_plugin.model_package import ModelPackage
 
 from .detector.network import ExportedDetector, one_class_network
-from .embedder.network import EmbedderNetwork, embedder_network
+from .embedder.network import RANDOM, EmbedderNetwork, embedder_network
 from .graph import read_weights
 from .keypoints.network import ExportedKeypoints, keypoint_network
 
@@ -34,7 +34,7 @@ def keypoints_from(package: ModelPackage) -> ExportedKeypoints:
 
 def embedder_from(package: ModelPackage) -> EmbedderNetwork:
     """The embedder that ships."""
-    return _filled(embedder_network(pretrained=False), package.model_path("recognition"))
+    return _filled(embedder_network(weights=RANDOM), package.model_path("recognition"))
 
 
 def _filled(network: Network, graph: Path) -> Network:

@@ -22,13 +22,14 @@ T = TypeVar("T")
 def network_features(
     network: nn.Module, items: Sequence[T], crop: Callable[[T], ImageArray], spec: InputSpec, title: str
 ) -> FloatArray:
-    """What ``network`` answers for ``crop(item)`` of every item, ``(n, d)``."""
+    """What ``network`` answers for ``crop(item)`` of every item, ``(n, d)``, computed where its weights are."""
     network.eval().to(memory_format=torch.channels_last)
+    device = next((weight.device for weight in network.parameters()), torch.device("cpu"))
     answers = []
     for batch in batches(track(items, description=title), BATCH):
         tensor = torch.from_numpy(to_tensor([embedder_input(crop(item), spec) for item in batch], spec.mean, spec.std))
         with torch.inference_mode():
-            answers.append(network(tensor.to(memory_format=torch.channels_last)).numpy())
+            answers.append(network(tensor.to(device, memory_format=torch.channels_last)).cpu().numpy())
     return np.concatenate(answers).astype(np.float32)
 
 

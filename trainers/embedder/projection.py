@@ -1,4 +1,4 @@
-"""From 1,280 features to 512 numbers without bending the geometry: principal components, no whitening."""
+"""From a backbone's features to 512 numbers without bending the geometry: principal components, no whitening."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ def principal_directions(features: FloatArray, dimension: int) -> FloatArray:
     """The ``dimension`` orthonormal directions ``(dimension, d)`` that keep most of the features ``(n, d)``.
 
     Not centred: the cosine of two projected vectors is then that of the vectors themselves but for what the left-out
-    directions hold. Features are scaled to unit length first, so that every photo counts the same.
+    directions hold. Features are scaled to unit length first, so that every photo counts the same. Of features with
+    fewer numbers than ``dimension`` all directions are kept, and the further rows are zero.
     """
     unit: NDArray[np.float64] = features / np.linalg.norm(features, axis=1, keepdims=True)
     _, vectors = np.linalg.eigh(unit.T.astype(np.float64) @ unit)  # ascending
-    return np.ascontiguousarray(vectors[:, ::-1][:, :dimension].T, dtype=np.float32)
+    directions = vectors[:, ::-1][:, :dimension].T
+    padded = np.pad(directions, ((0, dimension - len(directions)), (0, 0)))
+    return np.ascontiguousarray(padded, dtype=np.float32)
 
 
 def projection_layer(directions: FloatArray) -> nn.Linear:

@@ -1,184 +1,393 @@
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
 
-from immich_dog_plugin.geometry import ImageArray
-from trainers.embedder import train
-from trainers.embedder.augment import change_borders, cut_out, random_crop, random_view, turn
-from trainers.embedder.dataset import ViewPairs
-from trainers.embedder.network import backbone_network
-from trainers.specs import RECOGNITION
+from trainers.data.entries import BREEDS, TRAIN, VAL, write_entries
+from trainers.data.identity import IdentityPhoto
+from trainers.distributed import Processes
+from trainers.embedder import fit, train, training
+from trainers.embedder.batches import Batches, joined
+from trainers.embedder.history import History
+from trainers.embedder.material import Material
+from trainers.embedder.objective import UNKNOWN
+from trainers.embedder.optimise import CLASSES, PROJECTION, learning_rate
+from trainers.embedder.recipe import Recipe
+from trainers.embedder.seeds import spread_table
+from trainers.embedder.start import starting_point
+from trainers.embedder.teacher import answers
+from trainers.embedder.trained import load_trained
+from trainers.embedder.validate import better, figures_of
+from trainers.runs import TrainingError
+
+from .drawn import entry, write_photo
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-SMALL = RECOGNITION.input.model_copy(update={"side": 32})
+ALONE = Processes(0, 1, torch.device("cpu"))
+TINY = Recipe(
+    backbone="test_efficientnet",
+    weights="random",
+    side=32,
+    trained_layers=0,
+    dogs=4,
+    photos=2,
+    views=4,
+    epochs=3,
+    steps=2,
+    patience=9,
+    lr=1e-3,
+)
+BREEDS_OF_DOGS = ("pug", "pug", None, "collie", None, None)
 
 
-def drawn_photo(seed: int, width: int = 80, height: int = 60) -> ImageArray:
-    blobs = np.random.default_rng(seed).integers(0, 255, (6, 8, 3), dtype=np.uint8)
-    return np.asarray(cv2.resize(blobs, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+@pytest.fixture
+def lists(tmp_path: Path) -> Path:
+    """Six dogs and two breeds that train, four dogs that choose."""
+    folder = tmp_path / "lists"
+    train_entries, val_entries, breed_entries = [], [], []
+    for dog, breed in enumerate(BREEDS_OF_DOGS):
+        for number in range(3):
+            file = write_photo(tmp_path / "photos" / f"{dog}_{number}.png", 100 * dog + number)
+            train_entries.append(entry(file, dog, **({"breed_label": breed} if breed else {})))
+    for dog in range(10, 14):
+        for number in range(3):
+            file = write_photo(tmp_path / "photos" / f"{dog}_{number}.png", 100 * dog + number)
+            val_entries.append(entry(file, dog, set="stdove" if dog < 12 else "drawn"))
+    for number in range(8):
+        breed = ("pug", "terrier")[number % 2]
+        file = write_photo(tmp_path / "breeds" / breed / f"{number}.png", 5000 + number)
+        breed_entries.append(entry(file, None, breed_label=breed))
+    for name, entries in ((TRAIN, train_entries), (VAL, val_entries), (BREEDS, breed_entries)):
+        write_entries(folder / name, entries)
+    return folder
 
 
-def breed_folders(root: Path, breeds: int = 2, photos: int = 4) -> Path:
-    for breed in range(breeds):
-        (root / f"breed_{breed}").mkdir(parents=True)
-        for number in range(photos):
-            seed = 10 * breed + number
-            cv2.imwrite(str(root / f"breed_{breed}" / f"{seed}.png"), drawn_photo(seed)[:, :, ::-1])
-    return root
+def material(recipe: Recipe, lists: Path) -> Material:
+    return Material.read(recipe, lists, lists / "masks")
 
 
-class TinyBackbone(torch.nn.Module):
-    """Thirty-two pixels to 1,280 features; its first layer has the name of the real one's."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv_stem = torch.nn.Conv2d(3, 8, 4, stride=4)
-        self.conv_head = torch.nn.Conv2d(8, 16, 4, stride=4)
-        self.last = torch.nn.Linear(64, train.FEATURES)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.last(self.conv_head(self.conv_stem(images).relu()).relu().flatten(1))
+def run_of(recipe: Recipe, lists: Path, run: Path) -> History:
+    run.mkdir(parents=True, exist_ok=True)
+    return training.train(recipe, run, material(recipe, lists), ALONE, workers=0)
 
 
-def test_the_pair_loss_is_minus_the_log_of_the_other_views_share() -> None:
-    angles = np.radians([[0, 30], [90, 80], [200, 260]])  # of the two views of each of three photos
-    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=-1).reshape(6, 2)
-    weights = np.exp(vectors @ vectors.T / 0.1)
-    others = weights.sum(axis=1) - weights.diagonal()
-    expected = -np.log(weights[np.arange(6), [1, 0, 3, 2, 5, 4]] / others).mean()
-
-    tuning = train.Tuning(torch.nn.Flatten(), breeds=2, breed_weight=0.0, features=2)
-    views = torch.from_numpy(vectors.reshape(3, 2, 2, 1, 1)).float()
-    by_photo, by_breed = tuning(views, torch.tensor([7, 3, 5]), torch.tensor([0, 1, 0]))
-    assert by_photo.item() == pytest.approx(expected, rel=1e-5)
-    assert by_breed.item() == 0
+def weights(run: Path, name: str = "last.pt") -> dict[str, Any]:
+    return torch.load(run / name, weights_only=True)
 
 
-def test_the_breed_loss_is_the_cross_entropy_of_the_cosines_to_the_breeds() -> None:
-    tuning = train.Tuning(torch.nn.Flatten(), breeds=2, breed_weight=0.5, features=2)
-    with torch.no_grad():
-        tuning.by_breed.W.copy_(torch.eye(2))
-    views = torch.tensor([[1.0, 0.0], [0.6, 0.8]]).reshape(1, 2, 2, 1, 1)
-    _, by_breed = tuning(views, torch.tensor([0]), torch.tensor([0]))
-    expected = (np.log(1 + np.exp(-1 / 0.05)) + np.log(1 + np.exp((0.8 - 0.6) / 0.05))) / 2
-    assert by_breed.item() == pytest.approx(0.5 * expected, rel=1e-5)
+def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
+    lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = run_of(TINY, lists, tmp_path / "whole")
+    assert [record["epoch"] for record in history.records] == [0, 1, 2, 3]
 
+    judge, judged = training.Training.judge, []
 
-def test_one_batch_can_be_learned_by_heart(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    pairs = ViewPairs(sorted(breed_folders(tmp_path).rglob("*.png")), SMALL)
-    batch = next(iter(torch.utils.data.DataLoader(pairs, batch_size=8)))
-    tuning = train.Tuning(TinyBackbone(), breeds=2, breed_weight=0.3)
-    optimiser = torch.optim.Adam(tuning.parameters(), lr=3e-3)
-    losses = []
-    for _ in range(60):
-        loss = sum(tuning(*batch))
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
-    assert losses[0] > 1
-    assert losses[-1] < 0.1
-
-
-def test_an_interrupted_run_continues_with_the_same_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "backbone_network", lambda pretrained=True: TinyBackbone())
-    monkeypatch.setattr(train, "measuring_photos", lambda data: [])
-    breeds, run = breed_folders(tmp_path / "breeds"), tmp_path / "run"
-    command = f"train --breeds {breeds} --run {run} --side 32 --epochs 3 --steps 2 --batch 8 --threads 1"
-    monkeypatch.setattr(sys, "argv", command.split())
-    whole_epoch, epochs = train.train_epoch, []
-
-    def counted(*args: object) -> tuple[float, float]:
-        if len(epochs) == 1 and not interrupted:
-            interrupted.append(True)
+    def interrupted(self: training.Training, epoch: int, **reached: Any) -> None:
+        if epoch == 2 and not judged:
+            judged.append(epoch)
             raise KeyboardInterrupt
-        epochs.append(args[-1].last_epoch)  # type: ignore[attr-defined]  # steps of the schedule so far
-        return whole_epoch(*args)  # type: ignore[arg-type]
+        judge(self, epoch, **reached)
 
-    interrupted: list[bool] = []
-    monkeypatch.setattr(train, "train_epoch", counted)
+    monkeypatch.setattr(training.Training, "judge", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train.main()
-    after_one = {name: weight.clone() for name, weight in train.load_tuned(run).state_dict().items()}
-    train.main()
-    assert epochs == [0, 2, 4]
-    tuned = train.load_tuned(run).state_dict()
-    torch.testing.assert_close(tuned["conv_stem.weight"], after_one["conv_stem.weight"])  # frozen
-    assert not torch.equal(tuned["last.weight"], after_one["last.weight"])
-    train.main()  # finished: nothing is left to do
-    assert epochs == [0, 2, 4]
+        run_of(TINY, lists, tmp_path / "halved")
+    assert weights(tmp_path / "halved")["epoch"] == 2  # the start and one epoch are done
+    run_of(TINY, lists, tmp_path / "halved")
+
+    whole, halved = weights(tmp_path / "whole"), weights(tmp_path / "halved")
+    for part in ("objective", "averaged"):
+        assert whole[part].keys() == halved[part].keys()
+        for name, values in whole[part].items():
+            torch.testing.assert_close(values, halved[part][name], rtol=0, atol=0, msg=f"{part}: {name}")
+    assert "losses.identity.W" in whole["objective"]
+    assert not torch.equal(
+        whole["objective"]["network.backbone.conv_stem.weight"],
+        weights(tmp_path / "whole", "start.pt")["start"]["network"]["backbone.conv_stem.weight"],
+    )
 
 
-def test_only_the_last_layers_of_the_backbone_are_trained() -> None:
-    backbone = backbone_network(pretrained=False)
-    trained = {id(parameter) for parameter in train.freeze(backbone)}
-    groups = {
-        name.rsplit(".", 1)[0].split(".")[0:2][-1] if "blocks" in name else name.split(".")[0]
-        for name, parameter in backbone.named_parameters()
-        if id(parameter) in trained
+def test_a_finished_run_is_left_as_it_is(lists: Path, tmp_path: Path) -> None:
+    recipe = replace(TINY, epochs=1)
+    run_of(recipe, lists, tmp_path / "run")
+    before = (tmp_path / "run" / "last.pt").read_bytes()
+    history = run_of(recipe, lists, tmp_path / "run")
+    assert len(history.records) == 2
+    assert (tmp_path / "run" / "last.pt").read_bytes() == before
+
+
+def test_a_run_does_not_continue_with_other_options(lists: Path, tmp_path: Path) -> None:
+    run_of(replace(TINY, epochs=1), lists, tmp_path / "run")
+    with pytest.raises(TrainingError, match=r"--lr was 0.001 and is 0.1.*--run"):
+        run_of(replace(TINY, epochs=1, lr=0.1), lists, tmp_path / "run")
+
+
+def test_a_run_leaves_its_record_its_curves_and_tensorboard(lists: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    history = run_of(replace(TINY, epochs=2), lists, tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "record.json").read_text())
+    assert record["recipe"]["loss"] == "arcface"
+    assert [epoch["epoch"] for epoch in record["records"]] == [0, 1, 2]
+    assert record["records"][2]["losses"].keys() == {"identity", "views", "breed"}
+    assert record["best"] == history.best in (1, 2)
+    assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("eer/cross-session")] == [0, 1, 2]
+    assert events.Scalars("loss/identity")[-1].value == pytest.approx(record["records"][2]["losses"]["identity"])
+
+
+@pytest.mark.parametrize("options", [{"loss": "subcenter", "views": 0}, {"loss": "triplet"}, {"loss": "views"}])
+def test_every_loss_trains(options: dict[str, Any], lists: Path, tmp_path: Path) -> None:
+    history = run_of(replace(TINY, epochs=1, **options), lists, tmp_path / "run")
+    losses = history.records[1]["losses"]
+    assert ("identity" in losses) == (options["loss"] != "views")
+    assert ("views" in losses) == (options.get("views") != 0)
+    assert np.isfinite(list(losses.values())).all()
+
+
+def test_losses_that_are_not_finite_end_the_run_before_anything_is_saved(lists: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"no longer finite.*lower --lr"):
+        run_of(replace(TINY, lr=1e30), lists, tmp_path / "run")
+    assert weights(tmp_path / "run")["epoch"] == 1  # the start alone
+
+
+def test_the_product_lies_a_share_of_the_way_from_the_start(lists: Path, tmp_path: Path) -> None:
+    run_of(replace(TINY, epochs=1, share=0.25), lists, tmp_path / "run")
+    name = "projection.weight"
+    start, tuned = (load_trained(tmp_path / "run", share).state_dict()[name] for share in (0, 1))
+    assert not torch.equal(start, tuned)
+    torch.testing.assert_close(load_trained(tmp_path / "run").state_dict()[name], 0.75 * start + 0.25 * tuned)
+
+
+def test_the_starting_projection_keeps_the_cosines_of_the_features(lists: Path, tmp_path: Path) -> None:
+    photos = material(TINY, lists)
+    start = starting_point(TINY, tmp_path, photos, ALONE)
+    assert start.embeddings.shape == (6 * 3 + 8, 512)
+    from immich_dog_plugin.imaging import read_photo
+    from trainers.embedder.features import network_features
+
+    features = network_features(start.network.backbone, photos.files, read_photo, start.network.input, "test")
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    np.testing.assert_allclose((start.embeddings @ start.embeddings.T).numpy(), unit @ unit.T, atol=1e-4)
+
+
+def test_the_rate_rises_for_a_tenth_of_the_steps_and_falls_along_a_cosine(lists: Path, tmp_path: Path) -> None:
+    recipe = replace(TINY, epochs=10, steps=10, layer_decay=0.5)
+    photos = material(recipe, lists)
+    run = training.Training(
+        recipe,
+        tmp_path,
+        photos,
+        starting_point(recipe, tmp_path, photos, ALONE),
+        Batches(recipe, photos, ALONE, 0),
+        ALONE,
+    )
+    rates, of_first_layer = [], []
+    for _ in range(100):
+        rates.append(learning_rate(run.optimiser))
+        of_first_layer.append(run.optimiser.param_groups[0]["lr"])
+        run.optimiser.step()
+        run.schedule.step() if len(rates) < 100 else None
+    assert np.argmax(rates) == 9
+    assert max(rates) == pytest.approx(1e-3)
+    assert (np.diff(rates[:10]) > 0).all()
+    assert (np.diff(rates[9:]) < 0).all()
+    half = 9 + 45  # of the way down the cosine stands at the middle
+    assert rates[half] == pytest.approx(0.5e-3, rel=0.02)
+    assert rates[-1] < 1e-3 / 1000
+    layers = {group["lr"] for group in run.optimiser.param_groups if group["name"] not in (PROJECTION, CLASSES)}
+    assert len(layers) > 3
+    np.testing.assert_allclose(np.array(of_first_layer) / rates, of_first_layer[0] / rates[0])
+
+
+def test_each_layer_learns_slower_than_the_next() -> None:
+    from trainers.embedder.network import DIMENSION, embedder_network
+    from trainers.embedder.objective import Objective
+    from trainers.embedder.optimise import optimiser_of
+
+    recipe = replace(TINY, layer_decay=0.5)
+    objective = Objective(embedder_network(recipe.architecture, "random"), torch.zeros(0, DIMENSION))
+    rate = {
+        parameter: group["lr"]
+        for group in optimiser_of(objective, recipe).param_groups
+        for parameter in group["params"]
     }
-    assert groups == {"4", "5", "6", "conv_head", "bn2"}
+    named = {name: rate[parameter] for name, parameter in objective.network.named_parameters()}
+    assert named["projection.weight"] == 1e-3
+    blocks = [
+        named[f"backbone.blocks.{number}.0.{'conv' if number < 1 else 'conv_pw' if number > 2 else 'conv_exp'}.weight"]
+        for number in range(5)
+    ]
+    assert blocks == sorted(blocks)
+    assert blocks[1] == pytest.approx(2 * blocks[0])
 
 
-def test_a_photo_that_measures_is_not_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    breeds = breed_folders(tmp_path / "breeds", breeds=1)
-    copy = tmp_path / "measured.png"
-    cv2.imwrite(str(copy), drawn_photo(2, width=160, height=120)[:, :, ::-1])
-    monkeypatch.setattr(train, "measuring_photos", lambda data: [copy])
-    names = {file.name for file in train.training_photos(breeds, tmp_path, count=10, seed=1)}
-    assert names == {"0.png", "1.png", "3.png"}
+def figures(eer: float, tar: float) -> dict[str, dict[str, Any]]:
+    of_all = {"auc": 0.9, "eer": 0.1, "tar_at_1_percent": tar, "tar_at_01_percent": None, "top_1": 0.8}
+    return {"all": of_all, "cross-session": {**of_all, "eer": eer, "tar_at_1_percent": 0.3}}
 
 
-def test_a_pair_is_two_different_views_of_one_photo_and_its_folder_is_the_breed(tmp_path: Path) -> None:
-    pairs = ViewPairs(sorted(breed_folders(tmp_path).rglob("*.png")), SMALL)
-    views, number, breed = pairs[5]
-    assert views.shape == (2, 3, 32, 32)
-    assert (number, breed) == (5, 1)
-    assert not torch.equal(views[0], views[1])
-
-
-def test_views_have_the_asked_side_whatever_the_photo() -> None:
+def test_dogs_seen_on_many_days_decide_where_there_are_some() -> None:
     random = np.random.default_rng(0)
-    for width, height in ((300, 40), (17, 200), (224, 224)):
-        view = random_view(drawn_photo(1, width, height), drawn_photo(2), 48, random)
-        assert view.shape == (48, 48, 3)
-        assert view.dtype == np.uint8
+    vectors = random.normal(size=(12, 8))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    places = [("stdove", dog) for dog in range(2)] + [("mpdd", dog) for dog in range(2, 4)]
+    photos = [IdentityPhoto(Path(), "val", name, f"{dog}", f"{dog}/{n}") for name, dog in places for n in range(3)]
+    found = figures_of(vectors, photos)
+    assert found["cross-session"] == found["stdove"] != found["all"]
+    assert figures_of(vectors[6:], photos[6:])["cross-session"] == figures_of(vectors[6:], photos[6:])["all"]
 
 
-def test_a_crop_keeps_at_least_a_third_of_the_photo() -> None:
-    random = np.random.default_rng(0)
-    areas = [np.prod(random_crop(drawn_photo(1, 200, 100), random).shape[:2]) / 20000 for _ in range(200)]
-    assert 0.3 < min(areas) < 0.45
-    assert 0.9 < max(areas) <= 1
+def test_a_clearly_smaller_error_across_sessions_is_better_whatever_the_rest() -> None:
+    assert better(figures(eer=0.08, tar=0.5), figures(eer=0.09, tar=0.9), least_eer=0.09)
 
 
-def test_changed_borders_keep_the_middle_of_the_view() -> None:
-    view, other = np.full((64, 64, 3), 200, np.uint8), np.full((64, 64, 3), 20, np.uint8)
-    random = np.random.default_rng(3)
-    for _ in range(20):
-        changed = change_borders(view, other, random)
-        assert (np.abs(changed[28:36, 28:36].astype(int) - 200) <= 1).all()
-        assert (changed[0, 0] != 200).all()
+def test_among_equal_errors_across_sessions_the_larger_tar_is_better() -> None:
+    assert better(figures(eer=0.093, tar=0.91), figures(eer=0.09, tar=0.9), least_eer=0.09)
+    assert not better(figures(eer=0.089, tar=0.9), figures(eer=0.09, tar=0.9), least_eer=0.09)
 
 
-def test_a_turn_moves_the_edges_and_leaves_the_centre() -> None:
-    view = np.zeros((65, 65, 3), np.uint8)
-    view[30:35] = 255  # a horizontal bar
-    turned = turn(view, angle=20)
-    assert (turned[32, 32] == 255).all()
-    assert (turned[32, 2] == 0).all()
+def test_the_error_cannot_creep_up_in_small_steps() -> None:
+    assert not better(figures(eer=0.098, tar=0.95), figures(eer=0.094, tar=0.9), least_eer=0.09)
 
 
-def test_a_hole_is_grey_and_smaller_than_half_the_view() -> None:
-    view = np.zeros((64, 64, 3), np.uint8)
-    holed = cut_out(view, np.random.default_rng(0))
-    assert set(np.unique(holed)) == {0, 128}
-    assert 0.02 < (holed == 128).mean() < 0.21
+def test_a_tar_that_cannot_be_stated_is_no_gain() -> None:
+    none: Any = None
+    assert not better(figures(eer=0.09, tar=none), figures(eer=0.09, tar=none), least_eer=0.09)
+
+
+def test_the_start_is_noted_but_is_no_candidate() -> None:
+    history = History()
+    assert not history.add(0, figures(0.05, 0.9), {}, 0, 0)
+    assert history.best is None
+    assert history.add(1, figures(0.10, 0.8), {}, 0, 0)
+    assert not history.add(2, figures(0.11, 0.9), {}, 0, 0)
+    assert not history.add(3, figures(0.12, 0.9), {}, 0, 0)
+    assert (history.best, history.epochs_since_best) == (1, 2)
+    assert history.figures_of_best == figures(0.10, 0.8)
+
+
+def test_a_run_stops_when_the_validation_dogs_gain_no_more(
+    lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = iter([0.2, 0.1, 0.11, 0.12, 0.13])
+    monkeypatch.setattr(training, "validate", lambda network, photos: figures(next(errors), 0.5))
+    history = run_of(replace(TINY, epochs=9, steps=1, patience=2), lists, tmp_path / "run")
+    assert [record["epoch"] for record in history.records] == [0, 1, 2, 3]
+    assert history.best == 1
+    assert weights(tmp_path / "run", "best.pt")["epoch"] == 2
+    # the one that is kept is the best, not the last
+    best = weights(tmp_path / "run", "best.pt")["averaged"]["module.projection.weight"]
+    torch.testing.assert_close(load_trained(tmp_path / "run").state_dict()["projection.weight"], best)
+
+
+def test_a_batch_holds_known_dogs_and_two_views_of_breed_photos(lists: Path) -> None:
+    torch.manual_seed(0)
+    np.random.seed(0)
+    photos = material(TINY, lists)
+    batches = Batches(TINY, photos, ALONE, workers=0)
+    assert batches.breeds[:18] == [1] * 6 + [UNKNOWN] * 3 + [0] * 3 + [UNKNOWN] * 6  # collie, pug, terrier
+    found = list(batches.epoch(np.eye(6, dtype=np.float32)))
+    assert len(found) == 2
+    for batch in found:
+        assert batch.images.shape == (4 * 2 + 4 * 2, 3, 32, 32)
+        dogs = batch.dogs[:8]
+        assert sorted(torch.bincount(dogs[dogs >= 0], minlength=6).tolist()) == [0, 0, 2, 2, 2, 2]
+        assert (batch.dogs[8:] == UNKNOWN).all()
+        assert (batch.photos[8:].view(-1, 2)[:, 0] == batch.photos[8:].view(-1, 2)[:, 1]).all()
+        assert (batch.photos[8:] >= 18).all()
+        assert batch.breeds.tolist() == [batches.breeds[photo] for photo in batch.photos]
+        assert batch.dogs.tolist() == [batches.dogs[photo] for photo in batch.photos]
+
+
+def test_joining_keeps_every_pictures_knowledge() -> None:
+    known = (torch.arange(2.0).view(2, 1, 1, 1, 1), torch.tensor([5, 6]), torch.tensor([0, 1]), torch.tensor([-1, 3]))
+    views = (
+        torch.arange(2.0, 6.0).view(2, 2, 1, 1, 1),
+        torch.tensor([-1, -1]),
+        torch.tensor([7, 8]),
+        torch.tensor([2, 2]),
+    )
+    batch = joined([known, views])
+    assert batch.images.flatten().tolist() == [0, 1, 2, 3, 4, 5]
+    assert batch.dogs.tolist() == [5, 6, -1, -1, -1, -1]
+    assert batch.photos.tolist() == [0, 1, 7, 7, 8, 8]
+    assert batch.breeds.tolist() == [-1, 3, 2, 2, 2, 2]
+
+
+def test_a_teacher_is_asked_once_for_each_photo(lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trainers.embedder import teacher
+
+    run = tmp_path / "teacher"
+    run_of(replace(TINY, epochs=0), lists, run)
+    files = material(TINY, lists).files
+    asked: list[Path] = []
+    features = teacher.network_features
+
+    def counted(network: Any, new: list[Path], *args: Any) -> Any:
+        asked.extend(new)
+        return features(network, new, *args)
+
+    monkeypatch.setattr(teacher, "network_features", counted)
+    answers(run, files[:3], ALONE)
+    found = answers(run, files[1:5], ALONE)
+    assert asked == files[:5]
+    start = starting_point(replace(TINY, epochs=0), run, material(TINY, lists), ALONE)
+    torch.testing.assert_close(found, start.embeddings[1:5], atol=1e-5, rtol=0)
+
+
+def test_a_run_learns_from_a_teacher(lists: Path, tmp_path: Path) -> None:
+    run_of(replace(TINY, epochs=0), lists, tmp_path / "teacher")
+    recipe = replace(TINY, epochs=1, teacher=str(tmp_path / "teacher"), seed=5)
+    assert run_of(recipe, lists, tmp_path / "run").records[1]["losses"]["teacher"] > 0
+
+
+def test_the_spread_over_seeds_is_a_table() -> None:
+    table = spread_table({1: figures(0.1, 0.8), 2: figures(0.2, 0.9), 3: figures(0.3, 1.0)}).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    column = cells[0].index("cross-session: EER")
+    assert [row[column] for row in cells[2:]] == ["0.100", "0.200", "0.300", "0.200 ± 0.100"]
+    assert cells[-1][cells[0].index("all: TAR@0.1%")] == "n/a"
+
+
+def test_the_share_with_the_larger_tar_is_taken_among_equal_errors_over_many_days() -> None:
+    assert fit.best_share({0.0: figures(0.04, 0.84), 0.25: figures(0.036, 0.86), 1.0: figures(0.06, 0.9)}) == 0.25
+
+
+def test_the_command_trains_every_seed_and_tells_the_spread(
+    lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "runs"
+    command = f"""train --data {lists} --masks {lists / "masks"} --run {run} --seeds 2 --threads 1 --workers 0
+        --backbone test_efficientnet --weights random --side 32 --trained-layers 0
+        --dogs 4 --photos 2 --epochs 1 --steps 1"""
+    monkeypatch.setattr(sys, "argv", command.split())
+    train.main()
+    assert {path.name for path in run.iterdir()} == {"seed_1", "seed_2", "seeds.md", "log.txt"}
+    assert "mean ± spread" in (run / "seeds.md").read_text()
+    assert "best epochs" in (run / "log.txt").read_text()
+
+
+def test_bad_options_end_the_command_with_cause_and_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for options, message in (
+        ("--views 6", "--views 6 is no multiple of 4"),
+        (f"--teacher {tmp_path / 'none'}", "no run .*none to learn from"),
+        (f"--data {tmp_path}", "identity_train.json is missing.*python -m trainers.data"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["train", "--run", str(tmp_path / "run"), *options.split()])
+        with pytest.raises(SystemExit, match=message):
+            train.main()
+
+
+def test_a_folder_without_a_run_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"start.pt is missing.*trainers.embedder.train"):
+        load_trained(tmp_path)

@@ -1,0 +1,61 @@
+"""The photos of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..data.entries import BREEDS, TRAIN, VAL, Entry, read_entries
+from ..data.masks import MASKS, Masks
+from ..runs import TrainingError
+from .recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """The photos of a run. A photo's number is its place in ``entries``.
+
+    Attributes:
+        known: photos of known dogs; none with the loss of views.
+        bred: photos of which only the breed is known; none where no views are asked for.
+        val: photos of the dogs that choose, none of which is in ``known``.
+        masks: where each dog is in its photo, as far as that is known.
+    """
+
+    known: list[Entry]
+    bred: list[Entry]
+    val: list[Entry]
+    masks: Masks
+
+    @classmethod
+    def read(cls, recipe: Recipe, folder: Path, masks: Path = MASKS) -> Material:
+        """The photos that a recipe uses out of the lists in ``folder``, which ``python -m trainers.data`` writes.
+
+        Raises:
+            DataError: a list is missing or damaged.
+            TrainingError: a list holds no photo.
+        """
+        known = [] if recipe.loss == "views" else _listed(folder / TRAIN)
+        bred = _listed(folder / BREEDS) if recipe.views else []
+        order = np.random.default_rng(recipe.seed).permutation(len(bred))
+        drawn = [bred[index] for index in order[: recipe.breed_photos]]
+        return cls(known, drawn, _listed(folder / VAL), Masks(masks))
+
+    @property
+    def entries(self) -> list[Entry]:
+        """All photos that train: those of known dogs, then those of breeds."""
+        return [*self.known, *self.bred]
+
+    @property
+    def files(self) -> list[Path]:
+        """Where they lie."""
+        return [entry.file_path for entry in self.entries]
+
+
+def _listed(file: Path) -> list[Entry]:
+    entries = read_entries(file)
+    if not entries:
+        raise TrainingError(f"{file} lists no photo", "Give python -m trainers.data a source that holds some")
+    return entries
