@@ -3,12 +3,13 @@
 All the way, a network that was tuned on a few thousand photos has forgotten some of what it could tell apart; part of
 the way keeps most of both. The share is chosen on validation dogs, on the crops that a package cuts out in service:
 the largest TAR at FAR 1 % over all dogs, among the shares whose equal error rate over dogs photographed on many days
-is the least or as good as it. Leaves the network in ``runs/embedder/last.pt``.
+is the least or as good as it. Leaves the network in ``runs/embedder/last.pt``, recipe and figures in ``record.json``.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,6 +18,7 @@ from pathlib import Path
 import torch
 
 from immich_dog_plugin.errors import DogPluginError
+from immich_dog_plugin.library.output import whole_file
 from immich_dog_plugin.model_package import DEFAULT_PACKAGE, ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
 
@@ -72,7 +74,11 @@ def fit(tuned: Path, data: Path, package: str, shares: list[float], run: Path) -
         log.info("%s\n%s", group, table(shown))
     share = best_share({share: figures for (title, share), figures in rows.items() if title == "crop in service"})
     log.info("share %s is kept in %s", share, run)
-    Checkpoint(run / "last.pt", recipe=replace(recipe, share=share), network=load_tuned(tuned, share)).save(epoch=0)
+    recipe = replace(recipe, share=share)
+    Checkpoint(run / "last.pt", recipe=recipe, network=load_tuned(tuned, share)).save(epoch=0)
+    measured = [{"picture": title, "share": way, "figures": figures} for (title, way), figures in rows.items()]
+    with whole_file(run / "record.json") as partial:
+        partial.write_text(json.dumps({"recipe": recipe.state_dict(), "measured": measured}, indent=1) + "\n")
 
 
 def best_share(figures: Mapping[float, Figures]) -> float:
