@@ -28,8 +28,8 @@ def main(argv: list[str] | None = None) -> int:
         started = contextlib.nullcontext(args.url) if args.url else _started(record, args.release)
         with started as url, Client(url) as client:
             reply = client.predict(record.request)
-    except (DogPluginError, OSError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    except DogPluginError as error:
+        print(error, file=sys.stderr)
         return 1
     print(f"then: {record.complaint}")
     print(f"now: HTTP {reply.status} {reply.content_type}, allowed: {', '.join(map(str, record.statuses))}")

@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 from .form import RawRequest
 
 TIMEOUT = 60
+NO_ANSWER = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer."""
+    """An answer. The status ``NO_ANSWER`` says that none came, and the body why."""
 
     status: int
     content_type: str
@@ -38,25 +39,24 @@ class Client:
             connection.close()
 
     def predict(self, request: RawRequest) -> Reply:
-        """``POST /predict``.
-
-        Raises:
-            OSError, http.client.HTTPException: the service does not answer, or not with HTTP.
-        """
+        """``POST /predict``."""
         connection: http.client.HTTPConnection | None = getattr(self._kept, "connection", None)
         if connection is None:
             connection = self._kept.connection = http.client.HTTPConnection(self._address, timeout=TIMEOUT)
             self._opened.append(connection)
         elif connection.sock is not None:
-            try:
-                return self._exchange(connection, request)
-            except (OSError, http.client.HTTPException):
-                # The service closes an idle connection, and one on which it failed, without a word: once more, anew.
-                connection.close()
+            # The service closes an idle connection, and one on which it failed, without a word: then once more, anew.
+            reply = self._exchange(connection, request)
+            if reply.status != NO_ANSWER:
+                return reply
         return self._exchange(connection, request)
 
     @staticmethod
     def _exchange(connection: http.client.HTTPConnection, request: RawRequest) -> Reply:
-        connection.request("POST", "/predict", request.body, {"Content-Type": request.content_type})
-        response = connection.getresponse()
-        return Reply(response.status, response.getheader("content-type", ""), response.read())
+        try:
+            connection.request("POST", "/predict", request.body, {"Content-Type": request.content_type})
+            response = connection.getresponse()
+            return Reply(response.status, response.getheader("content-type", ""), response.read())
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            return Reply(NO_ANSWER, "", repr(error).encode())

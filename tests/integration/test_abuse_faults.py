@@ -127,9 +127,14 @@ def test_clients_that_go_away_or_say_nothing_hold_up_nobody(
         assert service.workers() == workers
 
 
-@pytest.mark.parametrize("damaged", [False, True], ids=["empty cache", "damaged cache"])
+@pytest.mark.parametrize(("damaged", "workers"), [(False, 1), (True, 1), (True, 2)])
 def test_64_clients_at_once_all_get_their_dogs_from_a_service_that_just_started(
-    start: StartService, tmp_path: Path, tiny_package: ModelPackage, tiny_pipeline: DogPipeline, damaged: bool
+    start: StartService,
+    tmp_path: Path,
+    tiny_package: ModelPackage,
+    tiny_pipeline: DogPipeline,
+    damaged: bool,
+    workers: int,
 ) -> None:
     if damaged:
         shutil.copytree(tiny_package.path, tmp_path / "cache" / TASK / TINY)
@@ -137,7 +142,8 @@ def test_64_clients_at_once_all_get_their_dogs_from_a_service_that_just_started(
         flip_a_bit(tmp_path / "cache" / TASK / TINY)
     photos = [red_dog_photo([(x, 40, x + 72, 112)], (160 + x, 120 + x)) for x in range(64)]
     together = threading.Barrier(64)
-    with start(tmp_path) as service:
+    with start(tmp_path, settings={"MACHINE_LEARNING_WORKERS": str(workers)}) as service:
+        wait_for(lambda: service.log.count("Application startup complete") == workers, 60)
 
         def one(number: int) -> requests.Response:
             together.wait()

@@ -2,18 +2,18 @@
 
 - With ``ABUSE_AUDIT``, every path that Python opens, lists, writes or removes, every address that it looks up or
   connects to and every program that it starts is appended to that file, one JSON array a line.
-- The log is plain. Immich colours it, and the source code in its tracebacks, up to half a second for each: a thousand
-  of them take longer than all requests together.
+- The log is plain. Immich lays it out and colours it, and the source code in its tracebacks, up to half a second for
+  each: a thousand of them take longer than all requests together.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 
 import rich.logging
-from rich.highlighter import NullHighlighter
 
 EVENTS = (
     "open", "os.", "shutil.", "glob.glob", "tempfile.", "socket.connect", "socket.getaddrinfo", "socket.gethostbyname",
@@ -34,13 +34,10 @@ def listen(file: str) -> None:
     sys.addaudithook(note)
 
 
-_with_colours = rich.logging.RichHandler.__init__
+def _print(handler: logging.Handler, record: logging.LogRecord) -> None:
+    print(handler.format(record), flush=True)
 
 
-def _plain(self: rich.logging.RichHandler, *args: object, **kwargs: object) -> None:
-    _with_colours(self, *args, **{**kwargs, "rich_tracebacks": False, "highlighter": NullHighlighter()})  # type: ignore[arg-type]
-
-
-rich.logging.RichHandler.__init__ = _plain  # type: ignore[method-assign,assignment]
+rich.logging.RichHandler.emit = _print  # type: ignore[method-assign,assignment]
 if "ABUSE_AUDIT" in os.environ:
     listen(os.environ["ABUSE_AUDIT"])
