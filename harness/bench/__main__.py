@@ -69,9 +69,7 @@ def run(folder: Path | None, rounds: int, requests: int) -> report.Results:
             here, there = load.overhead(service, files, package, rounds)
             loads = [load.under_load(service, files, package.manifest.name, count, 400) for count in CLIENTS]
             print(f"Sending {requests} photos", flush=True)
-            memory = load.memory(
-                service, files, package.manifest.name, requests, lambda: load.resident_mb(service.pid)
-            )
+            memory = load.memory(service, files, package.manifest.name, requests, lambda: load.resident_mb(service.pid))
     megapixels = sum(photo.shape[0] * photo.shape[1] for photo in decoded) / len(decoded) / 1e6
     return report.Results(
         date=date.today().isoformat(),
