@@ -43,13 +43,6 @@ def padded_package(tmp_path_factory: pytest.TempPathFactory) -> ModelPackage:
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def write_dog(photos: Path) -> WriteDog:
     """Writes a photo with ``dogs`` of one coat; another ``shade`` of the background makes it another photo."""
 

@@ -35,13 +35,6 @@ def pipeline(tiny_pipeline: DogPipeline) -> CountingPipeline:
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def write_photo(photos: Path) -> WritePhoto:
     """Writes a photo with ``dogs`` red rectangles; another ``shade`` makes it another photo."""
 
