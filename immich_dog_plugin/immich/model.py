@@ -23,6 +23,8 @@ from .options import as_keywords
 from .package_cache import bundled_package, copy_package, is_outdated
 from .session import open_session
 
+_PIXELS = "_immich_dogs_pixels"  # attribute of a decoded photo, gone with the request
+
 
 class DogModel(InferenceModel):  # type: ignore[misc]  # typed only where Immich is
     """A stage of the dog pipeline as a model of the service, on whatever provider the service's session picks."""
@@ -131,5 +133,9 @@ def to_photo(payload: Image.Image | str) -> ImageArray:
     """
     if isinstance(payload, str):
         raise HTTPException(400, f"{TASK} needs an image, not a text")
-    # Neither converted nor copied again: a large photo is large, and three models look at it.
-    return np.asarray(payload if payload.mode == "RGB" else payload.convert("RGB"), dtype=np.uint8)
+    # Three models look at a photo, and Pillow copies all of it each time that it is asked for its pixels.
+    photo: ImageArray | None = getattr(payload, _PIXELS, None)
+    if photo is None:
+        photo = np.asarray(payload if payload.mode == "RGB" else payload.convert("RGB"), dtype=np.uint8)
+        setattr(payload, _PIXELS, photo)
+    return photo

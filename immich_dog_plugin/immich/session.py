@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..stages.session import Session
+from ..stages.session import NO_SPINNING, Session
 
 # Immich feeds its own face recognition one crop at a time on these.
 COMPILES_PER_SHAPE = frozenset({"MIGraphXExecutionProvider", "OpenVINOExecutionProvider"})
@@ -55,10 +55,27 @@ def open_session(model: Path, sha256: str) -> Any:
         from immich_ml.schemas import Shape
         from immich_ml.sessions.policy import ShapePolicy
     except ImportError:
-        return one_by_one_where_needed(OrtSession(model))
+        return one_by_one_where_needed(without_spinning(OrtSession)(model))
     discard_stale_graphs(model, sha256)
     one_row = Shape(batch=1)
     return OneByOne(OrtSession(model, ShapePolicy((one_row,))).for_shape(one_row))
+
+
+def without_spinning(kind: type[Any]) -> type[Any]:
+    """Immich's session class, with threads that sleep between two runs instead of spinning.
+
+    A photo runs three graphs, each with threads of its own, and the threads of the one before would take the cores from
+    the next.
+    """
+
+    class SleepingSession(kind):  # type: ignore[misc]  # typed only where Immich is
+        @property
+        def _sess_options_default(self) -> Any:
+            options = super()._sess_options_default
+            options.add_session_config_entry(*NO_SPINNING)
+            return options
+
+    return SleepingSession
 
 
 def one_by_one_where_needed(session: Any) -> Session:

@@ -15,6 +15,10 @@ from ..settings import Settings
 
 CPU = "CPUExecutionProvider"
 PREFERRED_PROVIDERS = ("CUDAExecutionProvider", CPU)
+# An entry of ONNX Runtime's session options. Three graphs take turns, each with threads of its own. Left to spin, those
+# of the graph before take the cores from the next one: on two cores with something else to do, a photo then costs
+# almost four times as much.
+NO_SPINNING = ("session.intra_op.allow_spinning", "0")
 
 
 class Session(Protocol):
@@ -80,9 +84,7 @@ def open_session(model: Path, providers: Sequence[str] = PREFERRED_PROVIDERS) ->
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = 1
     options.intra_op_num_threads = Settings().threads
-    # Three graphs take turns, each with threads of its own. Left to spin, those of the graph before take the cores
-    # from the next one: on two cores with something else to do, a photo then costs almost four times as much.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry(*NO_SPINNING)
     installed = [name for name in providers if name in onnxruntime.get_available_providers()]
     try:
         return onnxruntime.InferenceSession(str(model), sess_options=options, providers=installed)

@@ -11,12 +11,19 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from immich_dog_plugin.immich import registry
 from immich_dog_plugin.immich.options import RequestOptions, as_keywords
 from immich_dog_plugin.immich.registry import find_model_class, take_entries
-from immich_dog_plugin.immich.session import OneByOne, discard_stale_graphs, one_by_one_where_needed, open_session
+from immich_dog_plugin.immich.session import (
+    OneByOne,
+    discard_stale_graphs,
+    one_by_one_where_needed,
+    open_session,
+    without_spinning,
+)
 
 
 class FakeSession:
@@ -113,6 +120,22 @@ def v3_3(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.delitem(sys.modules, "immich_dog_plugin.immich.entries", raising=False)
     monkeypatch.setattr(registry, "find_model_class", lambda name, stage, task: f"{task}/{stage}")
+
+
+def test_threads_of_immichs_session_sleep_and_its_other_options_stay() -> None:
+    class OrtSession:
+        def __init__(self, model: Path) -> None:
+            self.options = self._sess_options_default
+
+        @property
+        def _sess_options_default(self) -> onnxruntime.SessionOptions:
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = 7
+            return options
+
+    options = without_spinning(OrtSession)(Path("model.onnx")).options
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert options.intra_op_num_threads == 7
 
 
 @pytest.mark.parametrize(
