@@ -85,8 +85,8 @@ def table(results: Results) -> str:
                 for name, value, goal in goals
             ),
             "",
-            "What a decoded photo costs, milliseconds; all pipelines took turns on each photo. The peers' graphs have",
-            "random weights and embed the dogs that ours found; see `harness/bench/peers.py`.",
+            "What a decoded photo costs, milliseconds; all pipelines took turns, a pass over the photos each. The",
+            "peers' graphs have random weights and embed the dogs that ours found; see `harness/bench/peers.py`.",
             "",
             "| pipeline | a photo | detector | keypoints | embedder | everything else | 1 dog | 2 | 4 | 8 |",
             "|---|---|---|---|---|---|---|---|---|---|",
