@@ -7,10 +7,13 @@ does nothing. One of the dependencies, insightface, comes as source, so a C++ co
 from __future__ import annotations
 
 import argparse
+import fcntl
 import platform
 import shutil
 import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,18 +91,28 @@ def checkout(tag: str) -> Upstream:
     home = VENDOR / f"immich-{tag}"
     source, environment, complete = home / "source", home / "environment", home / "complete"
     upstream = Upstream(tag, source / "machine-learning", environment / "bin" / "python")
-    if complete.is_file() and complete.read_text() == _state(tag, upstream.source):
-        return upstream
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
-    commit = clone(tag, source, REPOSITORY)
-    if commit != COMMITS[tag]:
-        raise UpstreamError(
-            f"Immich's tag {tag} is at {commit}, not at {COMMITS[tag]}", "Find out why before you trust it"
-        )
-    _install(upstream.source, environment)
-    complete.write_text(_state(tag, upstream.source))
+    with _alone_with(home):
+        if complete.is_file() and complete.read_text() == _state(tag, upstream.source):
+            return upstream
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir()
+        commit = clone(tag, source, REPOSITORY)
+        if commit != COMMITS[tag]:
+            raise UpstreamError(
+                f"Immich's tag {tag} is at {commit}, not at {COMMITS[tag]}", "Find out why before you trust it"
+            )
+        _install(upstream.source, environment)
+        complete.write_text(_state(tag, upstream.source))
     return upstream
+
+
+@contextmanager
+def _alone_with(home: Path) -> Iterator[None]:
+    """One process at a time: a second one waits until the first has put the release there."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with home.with_name(f"{home.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def install_plugin(folder: Path, python: Path) -> Path:

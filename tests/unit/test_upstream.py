@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,10 @@ def test_a_release_is_installed_with_this_python_or_else_with_one_that_it_runs_o
     upstream._install(tmp_path, tmp_path / "environment")
     (command,) = commands
     assert command[command.index("--python") + 1] == asked
+
+
+def test_of_two_at_once_the_second_finds_what_the_first_has_installed(installs: list[Path]) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(checkout, ["v9.9.9", "v9.9.9"])
+    assert first == second
+    assert len(installs) == 1
