@@ -19,6 +19,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from .calibration import Calibration
 from .errors import ModelPackageError
 from .geometry import KEYPOINT_NAMES, FaceChipRule
 from .settings import Settings
@@ -67,6 +68,12 @@ class KeypointSpec(StageSpec):
     names: tuple[str, ...] = KEYPOINT_NAMES
     padding: float = Field(
         ge=0, description="fraction of the box's longer side added on each side before the letterbox"
+    )
+    close_up_padding: float | None = Field(
+        default=None,
+        ge=0,
+        description="fraction of the points' longer extent added on each side for a second look at the face alone; "
+        "older packages have none and look once",
     )
     min_face_score: float = Field(ge=0, le=1, description="least score of both eyes and the nose for a visible face")
 
@@ -126,6 +133,7 @@ class Manifest(_Strict):
     recognition: RecognitionSpec
     crop: CropSpec
     thresholds: Thresholds
+    calibration: Calibration | None = Field(default=None, description="of this crop; older packages have none")
     training_data: tuple[TrainingData, ...]
     metrics: dict[str, Any] = Field(description="figures with their protocol")
 
@@ -193,7 +201,7 @@ class ModelPackage:
     @cached_property
     def fingerprint(self) -> str:
         """Identifies everything that decides an embedding (graphs, preprocessing, crops, version), 16 hex digits."""
-        silent = {"metrics", "training_data", "git_revision", "thresholds"}
+        silent = {"metrics", "training_data", "git_revision", "thresholds", "calibration"}
         return hashlib.sha256(self.manifest.model_dump_json(exclude=silent).encode()).hexdigest()[:16]
 
     def __str__(self) -> str:

@@ -17,6 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from immich_dog_plugin.calibration import Calibration, ReliabilityBin
 from immich_dog_plugin.geometry import ImageArray
 from immich_dog_plugin.model_package import (
     CropSpec,
@@ -32,6 +33,14 @@ from immich_dog_plugin.model_package import (
 SIDE = 64
 CELLS = 8
 POINTS = np.array([[0.35, 0.4], [0.65, 0.4], [0.2, 0.15], [0.8, 0.15], [0.5, 0.65]], dtype=np.float32)
+# The package has none, as older packages; a test that needs it puts this one in. Even odds at 0.5.
+CALIBRATION = Calibration(
+    slope=10,
+    intercept=-5,
+    unsure=(0.2, 0.8),
+    curve=(ReliabilityBin(0.05, 0.0, 0.5, 60), ReliabilityBin(0.95, 0.9, 0.5, 40)),
+    source="a test",
+)
 RED, BLUE, GREY = (255, 0, 0), (255, 0, 200), (90, 90, 90)
 
 

@@ -25,7 +25,7 @@ from ..evaluation.report import (
     write_figures,
     write_report,
 )
-from ..model_package import DEFAULT_PACKAGE, ModelPackage, Thresholds
+from ..model_package import DEFAULT_PACKAGE, Manifest, ModelPackage
 from ..pipeline import DogPipeline
 from .progress import photo_progress
 
@@ -69,10 +69,10 @@ def run(args: argparse.Namespace) -> int:
         require_packages()
         check_out_folder(args.out)
     if args.embeddings is not None:
-        photos, facts, thresholds = _from_file(args)
+        photos, facts, manifest = _from_file(args)
     else:
-        photos, facts, thresholds = _from_photos(args)
-    evaluation = evaluate(photos, thresholds)
+        photos, facts, manifest = _from_photos(args)
+    evaluation = evaluate(photos, manifest.thresholds, manifest.calibration) if manifest else evaluate(photos, None)
     # Rich takes a pipe for 80 columns, too few for the ten of the first table.
     _print(Console(highlight=False, width=None if sys.stdout.isatty() else 160), evaluation, photos, facts)
     if args.out is not None:
@@ -82,21 +82,20 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _from_photos(args: argparse.Namespace) -> tuple[EmbeddedPhotos, Facts, Thresholds]:
+def _from_photos(args: argparse.Namespace) -> tuple[EmbeddedPhotos, Facts, Manifest]:
     labelled = read_labelled_photos(args.photos, args.split, exclude=args.out)
     package = ModelPackage.open(args.model or DEFAULT_PACKAGE)
     pipeline = DogPipeline.open(package)
     with photo_progress(len(labelled.photos)) as track:
         photos = embed_photos(labelled.photos, pipeline, package, track)
-    thresholds = package.manifest.thresholds
-    notes = [f"Thresholds of the model package: {thresholds.source}."]
+    notes = [_thresholds_note(package)]
     if labelled.without_dog_name:
         notes.append(f"Photos in no subfolder: {labelled.without_dog_name}, left out, for nothing names their dog.")
     source = f"{args.photos}, split {args.split}" if args.split else str(args.photos)
-    return photos, Facts(source, str(package), _how_far_to_believe(args.split), notes), thresholds
+    return photos, Facts(source, str(package), _how_far_to_believe(args.split), notes), package.manifest
 
 
-def _from_file(args: argparse.Namespace) -> tuple[EmbeddedPhotos, Facts, Thresholds | None]:
+def _from_file(args: argparse.Namespace) -> tuple[EmbeddedPhotos, Facts, Manifest | None]:
     if args.split is not None:
         raise EvaluationError("--split chooses among the photos of an index, and embeddings have none", "Leave it out")
     photos = read_embeddings(args.embeddings)
@@ -105,9 +104,11 @@ def _from_file(args: argparse.Namespace) -> tuple[EmbeddedPhotos, Facts, Thresho
         note = "No --model says whose thresholds apply: none is judged, and no household simulated."
         return photos, Facts(source, "", warning, [note]), None
     package = ModelPackage.open(args.model)
-    thresholds = package.manifest.thresholds
-    note = f"Thresholds of the model package: {thresholds.source}."
-    return photos, Facts(source, str(package), warning, [note]), thresholds
+    return photos, Facts(source, str(package), warning, [_thresholds_note(package)]), package.manifest
+
+
+def _thresholds_note(package: ModelPackage) -> str:
+    return f"Thresholds of the model package: {package.manifest.thresholds.source}."
 
 
 def _how_far_to_believe(split: str | None) -> str:

@@ -122,7 +122,9 @@ def _similar_table(result: Result) -> Table:
 
     def cell(match: Match) -> Text:
         mark = {None: "", True: " ✓", False: " ✗"}[match.right]
-        score = Text(f"{match.cosine:.3f}{mark}\n", style=_STYLES[result.verdicts(match.cosine)])
+        percent = result.verdicts.percent(match.cosine)
+        known = f" ({percent})" if percent else ""
+        score = Text(f"{match.cosine:.3f}{known}{mark}\n", style=_STYLES[result.verdicts(match.cosine)])
         return score.append(match.sighting.key, style="default")
 
     for query in queries(collection, rows[:_EVERY_DOG_UP_TO]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ..calibration import Calibration, percent
 from ..errors import ModelPackageError
 from ..model_package import ModelPackage, available_packages, find_package
 
@@ -31,4 +32,16 @@ def run(args: argparse.Namespace) -> int:
             print(f"{package}: verified, in {package.path}")
             print(f"  crop: {' else '.join(manifest.crop.preference)} ({manifest.crop.reason})")
             print(f"  same dog from a cosine of {manifest.thresholds.same_dog:.3f} ({manifest.thresholds.source})")
+            print(f"  {_calibration(manifest.calibration)}")
     return 1 if damaged else 0
+
+
+def _calibration(calibration: Calibration | None) -> str:
+    if calibration is None:
+        return "no probability of the same dog: the package is not calibrated"
+    low, high = calibration.unsure
+    cosines = ", ".join(f"{percent(at)} at {calibration.cosine(at):.3f}" for at in (low, 0.5, high))
+    return (
+        f"probability of the same dog: {cosines}; expected calibration error {calibration.error:.3f} "
+        f"({calibration.source})"
+    )

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from ..calibration import Calibration
 from ..errors import EvaluationError
 from ..model_package import Thresholds
 from .background import Background, background_check
@@ -18,6 +19,7 @@ from .household import ARRIVALS, Arrival, Household, household
 from .metrics import auc, eer, mean_margin, retrieval, stated, tar_at_far
 from .open_set import Searches
 from .pairs import DogPairs, Mask, Pairs
+from .reliability import Reliability, reliability
 
 ALL = "all"
 SAME_SESSION, OTHER_SESSION = "one session", "two sessions"
@@ -109,6 +111,7 @@ class Evaluation:
         open_set: rejection of unknown dogs.
         sessions: ``SAME_SESSION`` and ``OTHER_SESSION``.
         thresholds: of the manifest; empty without one.
+        reliability: of the probability of the same dog; ``None`` without a calibration.
         backgrounds: with the dog and without it, on the photos that show something around it; empty where that gives no
             pairs.
     """
@@ -118,15 +121,19 @@ class Evaluation:
     open_set: OpenSet
     sessions: dict[str, Session]
     thresholds: list[AtThreshold]
+    reliability: Reliability | None
     backgrounds: dict[str, Background]
 
 
-def evaluate(photos: EmbeddedPhotos, thresholds: Thresholds | None) -> Evaluation:
+def evaluate(
+    photos: EmbeddedPhotos, thresholds: Thresholds | None, calibration: Calibration | None = None
+) -> Evaluation:
     """Measure everything.
 
     Args:
         photos: of at least two dogs.
         thresholds: of the manifest of the embedder; without them no threshold is judged and no household simulated.
+        calibration: of the same manifest.
 
     Raises:
         EvaluationError: there is no pair of one dog, or none of two dogs.
@@ -139,6 +146,7 @@ def evaluate(photos: EmbeddedPhotos, thresholds: Thresholds | None) -> Evaluatio
         open_set=_open_set(searches),
         sessions=_sessions(pairs, photos.sessions),
         thresholds=_at_thresholds(photos, pairs, searches, _named(thresholds)) if thresholds else [],
+        reliability=reliability(pairs, calibration) if calibration else None,
         backgrounds=_backgrounds(photos),
     )
 

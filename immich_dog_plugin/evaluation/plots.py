@@ -13,6 +13,7 @@ from ..errors import MissingPackageError
 from .bootstrap import MIN_DOGS, bootstrap_draws
 from .metrics import TRIALS_PER_ERROR, tar_at_far
 from .pairs import DogPairs
+from .reliability import Reliability
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,6 +74,20 @@ def score_plot(pairs: DogPairs, thresholds: Mapping[str, float]) -> bytes:
         axes.axvline(cosine, color="black", linestyle=dashes, linewidth=1.2, label=f"{name}: {cosine:.3f}")
     axes.set_xlim(edges[0], 1)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
+    return _svg(figure)
+
+
+def reliability_plot(found: Reliability) -> bytes:
+    """Observed share over predicted probability; a larger point weighs more."""
+    figure, axes = _axes("predicted probability of the same dog", "share of the pairs that show the same dog")
+    predicted = [part.predicted for part in found.curve]
+    observed = [part.observed for part in found.curve]
+    axes.plot([0, 1], [0, 1], color="black", linestyle=_DASHES[1], linewidth=1.2, label="what is predicted comes true")
+    axes.plot(predicted, observed, color=_COLOURS[0], linewidth=1.2, label=f"calibration error {found.error.value:.3f}")
+    axes.scatter(predicted, observed, [20 + 400 * part.weight for part in found.curve], color=_COLOURS[0], alpha=0.6)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.01)
+    axes.legend(loc="lower right", frameon=False)
     return _svg(figure)
 
 

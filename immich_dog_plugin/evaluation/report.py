@@ -16,7 +16,7 @@ from ..library.page import require_jinja2, write_page
 from .embedded import EmbeddedPhotos
 from .evaluate import ALL, Evaluation
 from .pairs import Counts, DogPairs, Floats
-from .plots import require_plots, roc_plot, score_plot
+from .plots import reliability_plot, require_plots, roc_plot, score_plot
 from .tables import THRESHOLD_NAMES, cell_text, tables
 
 REPORT, FIGURES = "report.html", "figures.json"
@@ -139,6 +139,7 @@ def write_report(path: Path, evaluation: Evaluation, photos: EmbeddedPhotos, fac
         "plots": {
             "ROC": roc_plot({name: _of_set(photos, name) for name in evaluation.sets}),
             "Scores": score_plot(pairs, thresholds),
+            **({"Reliability": reliability_plot(evaluation.reliability)} if evaluation.reliability else {}),
         },
         "closest": worst_pairs(pairs.impostor[::-1], pairs.impostor_photos[:, ::-1]),
         "farthest": worst_pairs(pairs.genuine, pairs.genuine_photos),

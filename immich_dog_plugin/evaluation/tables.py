@@ -51,6 +51,7 @@ def tables(evaluation: Evaluation) -> list[Table]:
     makers: tuple[Callable[[Evaluation], Table], ...] = (
         _verification,
         _thresholds,
+        _reliability,
         _households,
         _open_set,
         _sessions,
@@ -102,6 +103,22 @@ def _thresholds(evaluation: Evaluation) -> Table:
             ]
             for found in evaluation.thresholds
         ],
+    )
+
+
+def _reliability(evaluation: Evaluation) -> Table:
+    rows: list[list[Cell]] = []
+    if found := evaluation.reliability:
+        rows.append(["all", "", "", sum(part.pairs for part in found.curve), found.error])
+        rows += [["", f"{part.predicted:.3f}", f"{part.observed:.3f}", part.pairs, ""] for part in found.curve]
+    return Table(
+        "Probability of the same dog",
+        "Pairs by the probability that the model package predicts: its mean, and the share that shows the same dog. "
+        "Pairs of the same dog and of different dogs weigh the same, and so do the dogs within the first. Calibration "
+        "error: the mean distance between predicted and same dog. It is never below 0, so chance raises it, most "
+        "of all in the draws of the interval.",
+        ["", "predicted", "same dog", "pairs", "calibration error"],
+        rows,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..calibration import Calibration
 from ..geometry import FloatArray
 from .collection import Collection
 from .grouping import Labels
@@ -83,8 +84,8 @@ def write_dogs(folder: Path, collection: Collection, groups: Labels) -> None:
                 )
 
 
-def write_similarity(folder: Path, collection: Collection) -> int | None:
-    """``similarity.csv``: the cosine of every unordered pair of dogs.
+def write_similarity(folder: Path, collection: Collection, calibration: Calibration | None = None) -> int | None:
+    """``similarity.csv``: the cosine of every unordered pair of dogs, and with a calibration the probability.
 
     Above ``ALL_PAIRS_UP_TO`` dogs only each dog's ``NEIGHBOURS_BEYOND`` most similar dogs of other photos are
     written: all pairs of 12,000 dogs would be a file of 4 GB. Identical files count once.
@@ -97,8 +98,10 @@ def write_similarity(folder: Path, collection: Collection) -> int | None:
     keys = [sighting.key for sighting in collection.sightings]
     with whole_file(folder / "similarity.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["dog", "other_dog", "cosine"])
-        table.writerows((keys[first], keys[second], f"{cosine:.4f}") for first, second, cosine in pairs)
+        table.writerow(["dog", "other_dog", "cosine", *(["probability"] if calibration else [])])
+        for first, second, cosine in pairs:
+            probability = [f"{calibration.probability(cosine):.4f}"] if calibration else []
+            table.writerow([keys[first], keys[second], f"{cosine:.4f}", *probability])
     return None if everything else NEIGHBOURS_BEYOND
 
 

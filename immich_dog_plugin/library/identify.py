@@ -44,7 +44,7 @@ class Result:
     Attributes:
         collection: the dogs.
         groups: ``(n,)``, the group of each.
-        verdicts: the thresholds of the model package.
+        verdicts: what a cosine says, by the model package.
         accuracy: how often similarity finds the folder's name; ``None`` where folders name no dog twice.
         neighbours_listed: how many neighbours of each dog ``similarity.csv`` holds, ``None`` if it holds every pair.
     """
@@ -92,7 +92,7 @@ def identify(
     """
     manifest = package.manifest
     min_score = manifest.detection.min_score if options.min_score is None else options.min_score
-    verdicts = Verdicts.of(manifest.thresholds)
+    verdicts = Verdicts.of(manifest)
 
     def cut_dog(photo: ImageArray, dog: Dog) -> ImageArray:
         return cut(photo, dog.box, dog.keypoints, dog.crop, manifest.crop, manifest.recognition.input.side)
@@ -105,13 +105,14 @@ def identify(
         accuracy = name_accuracy(embeddings, photos, [sighting.name for sighting in collection.sightings])
         write_embeddings(out, collection, options.formats)
         write_dogs(out, collection, groups)
-        neighbours_listed = write_similarity(out, collection)
+        neighbours_listed = write_similarity(out, collection, manifest.calibration)
         facts = Facts(
             folder=str(folder),
             model=str(package),
             cluster=options.cluster.upper(),
             min_score=min_score,
             verdicts=verdicts,
+            same_dog=manifest.thresholds.same_dog,
             threshold_source=manifest.thresholds.source,
             accuracy=accuracy,
         )

@@ -41,8 +41,9 @@ class Facts:
         model: name and version of the model package.
         cluster: how groups were found.
         min_score: least detection score that counted.
-        verdicts: the thresholds.
-        threshold_source: how the thresholds were chosen.
+        verdicts: what a cosine says.
+        same_dog: cosine from which two dogs may share a group.
+        threshold_source: how it was chosen.
         accuracy: how often similarity finds the folder's name again.
     """
 
@@ -51,6 +52,7 @@ class Facts:
     cluster: str
     min_score: float
     verdicts: Verdicts
+    same_dog: float
     threshold_source: str
     accuracy: NameAccuracy | None
 

@@ -12,7 +12,11 @@ MIN_EYES_APART = 2.0  # photo pixels; closer, the turn and scale of a face chip 
 
 
 class KeypointEstimator:
-    """Finds the face points of every detected dog, all dogs of a photo in one batch."""
+    """Finds the face points of every detected dog, all dogs of a photo in one batch.
+
+    With ``close_up_padding`` it looks twice: at the whole dog, then at the face that it found there. The face fills
+    little of a whole dog, so the second look places the points; what is visible, both looks say alike.
+    """
 
     def __init__(self, session: Session, spec: KeypointSpec) -> None:
         self._session = session
@@ -22,7 +26,16 @@ class KeypointEstimator:
         """Points ``(n, 5, 3)`` for boxes ``(n, 4)``: x, y in photo pixels and the score 0..1 of being visible."""
         if len(boxes) == 0:
             return np.empty((0, len(self._spec.names), 3), dtype=np.float32)
-        canvases, mappings = zip(*(keypoint_input(photo, box, self._spec) for box in boxes), strict=True)
+        points = self._look(photo, boxes, self._spec.padding)
+        if self._spec.close_up_padding is not None:
+            faces = np.stack([close_up(found[:, :2], self._spec.close_up_padding) for found in points])
+            near = self._look(photo, faces, padding=0)
+            points = np.dstack([near[:, :, :2], (points[:, :, 2] + near[:, :, 2]) / 2])
+        return points
+
+    def _look(self, photo: ImageArray, boxes: FloatArray, padding: float) -> FloatArray:
+        views = [keypoint_input(photo, box, self._spec.input.side, padding) for box in boxes]
+        canvases, mappings = zip(*views, strict=True)
         tensor = to_tensor(canvases, self._spec.input.mean, self._spec.input.std)
         points = run(self._session, self._spec, tensor)
         for index, (mapping, offset) in enumerate(mappings):
@@ -37,9 +50,17 @@ class KeypointEstimator:
 
 
 def keypoint_input(
-    photo: ImageArray, box: FloatArray, spec: KeypointSpec
+    photo: ImageArray, box: FloatArray, side: int, padding: float
 ) -> tuple[ImageArray, tuple[Letterbox, FloatArray]]:
     """The canvas ``(side, side, 3)`` for one dog and how its points map back to the photo (letterbox, then offset)."""
-    crop, corner = crop_box(photo, box, spec.padding)
-    canvas, mapping = letterbox(crop, spec.input.side)
+    crop, corner = crop_box(photo, box, padding)
+    canvas, mapping = letterbox(crop, side)
     return canvas, (mapping, np.array(corner, dtype=np.float32))
+
+
+def close_up(points: FloatArray, padding: float) -> FloatArray:
+    """The square box ``(4,)`` around ``points (n, 2)``, on each side ``padding`` times their longer extent wider."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    half = (0.5 + padding) * float((high - low).max())
+    centre = (low + high) / 2
+    return np.concatenate([centre - half, centre + half]).astype(np.float32)

@@ -11,6 +11,7 @@ from immich_dog_plugin.errors import ModelPackageError
 from immich_dog_plugin.model_package import ModelPackage, available_packages, find_package
 from immich_dog_plugin.pipeline import DogPipeline
 from immich_dog_plugin.stages.session import open_session
+from tests.tiny_package import CALIBRATION
 
 
 @pytest.fixture
@@ -74,6 +75,10 @@ def test_the_fingerprint_changes_with_what_decides_an_embedding_and_only_then(pa
     manifest["metrics"] = {"auc": 1}
     (package_copy / "manifest.json").write_text(json.dumps(manifest))
     assert ModelPackage.read(package_copy).fingerprint == before.fingerprint
+    manifest["calibration"] = CALIBRATION.model_dump()
+    (package_copy / "manifest.json").write_text(json.dumps(manifest))
+    assert ModelPackage.read(package_copy).manifest.calibration == CALIBRATION
+    assert ModelPackage.read(package_copy).fingerprint == before.fingerprint
     manifest["crop"]["body_padding"] = 0.1
     (package_copy / "manifest.json").write_text(json.dumps(manifest))
     assert ModelPackage.read(package_copy).fingerprint != before.fingerprint
@@ -84,6 +89,28 @@ def test_a_file_that_is_no_graph_is_refused_with_its_name(tmp_path: Path) -> Non
     file.write_bytes(b"not a graph")
     with pytest.raises(ModelPackageError, match=r"cannot load .*model\.onnx"):
         open_session(file)
+
+
+def test_a_manifest_of_before_the_calibration_is_read_and_has_the_same_fingerprint(package_copy: Path) -> None:
+    file = package_copy / "manifest.json"
+    before = ModelPackage.read(package_copy)
+    manifest = json.loads(file.read_text())
+    del manifest["calibration"]
+    file.write_text(json.dumps(manifest))
+    assert ModelPackage.read(package_copy).manifest.calibration is None
+    assert ModelPackage.read(package_copy).fingerprint == before.fingerprint
+
+
+def test_the_models_command_prints_what_the_calibration_says(
+    package_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", str(package_copy)]) == 0
+    assert "not calibrated" in capsys.readouterr().out
+    file = package_copy / "manifest.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"calibration": CALIBRATION.model_dump()}))
+    assert main(["models", str(package_copy)]) == 0
+    printed = capsys.readouterr().out
+    assert "20 % at 0.361, 50 % at 0.500, 80 % at 0.639; expected calibration error 0.050 (a test)" in printed
 
 
 def test_the_models_command_verifies_and_fails_on_a_damaged_package(

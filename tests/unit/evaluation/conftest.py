@@ -30,6 +30,9 @@ def few_homes_and_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         name = f"immich_dog_plugin.evaluation.evaluate.{function.__name__}"
         monkeypatch.setattr(name, partial(function, **fewer))
+    monkeypatch.setattr(
+        "immich_dog_plugin.evaluation.reliability.bootstrap_intervals", partial(bootstrap_intervals, draws=50)
+    )
 
 
 @pytest.fixture(scope="session")

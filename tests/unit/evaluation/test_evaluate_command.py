@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from immich_dog_plugin.cli import main
 from immich_dog_plugin.model_package import ModelPackage
+from tests.tiny_package import CALIBRATION
 
 from .conftest import COATS, WriteDog
 
@@ -77,6 +79,23 @@ def test_it_writes_figures_and_a_page_in_one_file(call: Call, five_dogs: Path, t
     assert "R<b>ex" not in page
     assert "R&lt;b&gt;ex/broken.png" in page
     assert call("--out", out) == 0  # its own files are written again
+
+
+def test_a_calibrated_package_has_its_probability_held_against_the_photos(
+    call: Call, five_dogs: Path, padded_package: ModelPackage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = padded_package.manifest.model_copy(update={"calibration": CALIBRATION})
+    package = Path(shutil.copytree(padded_package.path, tmp_path / "calibrated"))
+    (package / "manifest.json").write_text(manifest.model_dump_json())
+    assert main(["evaluate", str(five_dogs), "--model", str(package), "--out", str(tmp_path / "out")]) == 0
+    assert "Probability of the same dog" in capsys.readouterr().out
+    found = json.loads((tmp_path / "out" / "figures.json").read_text())["figures"]["reliability"]
+    # 5 dogs of 4 photos: 5 * 6 pairs of the same dog and 10 * 16 of different dogs
+    assert sum(part["pairs"] for part in found["curve"]) == 30 + 160
+    assert set(found["error"]) == {"value", "low", "high"}
+    assert (tmp_path / "out" / "report.html").read_text().count("data:image/svg+xml;base64,") == 3
+    assert call() == 0
+    assert "Probability of the same dog" not in capsys.readouterr().out
 
 
 def test_an_index_gives_splits_sets_and_sessions(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import pickle
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from immich_dog_plugin.library import export
 from immich_dog_plugin.library.collection import Collection, Photo, Sighting
 from immich_dog_plugin.library.export import write_dogs, write_embeddings, write_similarity
 from immich_dog_plugin.library.output import whole_file
+from tests.tiny_package import CALIBRATION
 
 from .conftest import unit_rows
 
@@ -87,6 +89,16 @@ def test_similarity_holds_every_unordered_pair_once(tmp_path: Path) -> None:
     assert len(pairs) == 3
     expected = float(COLLECTION.embeddings[0] @ COLLECTION.embeddings[1])
     assert pairs["Rex/a.jpg#0", "Rex/b, c.jpg#0"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_with_a_calibration_similarity_holds_the_probability_of_each_pair(tmp_path: Path) -> None:
+    write_similarity(tmp_path, COLLECTION, CALIBRATION)
+    with (tmp_path / "similarity.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3
+    for row in rows:
+        expected = 1 / (1 + math.exp(5 - 10 * float(row["cosine"])))
+        assert float(row["probability"]) == pytest.approx(expected, abs=3e-4)  # the cosine is rounded
 
 
 def test_above_the_limit_each_dog_keeps_its_nearest_and_the_caller_is_told(

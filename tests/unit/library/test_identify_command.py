@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from immich_dog_plugin.cli import main
 from immich_dog_plugin.model_package import ModelPackage
+from tests.tiny_package import CALIBRATION
 
 from .conftest import WritePhoto
 
@@ -39,6 +41,32 @@ def test_it_prints_the_five_most_similar_with_their_names_judged(
     assert "Right name: 100.0% top 1, 100.0% top 5 (of 2 dogs with a name)" in printed
     assert "3 photos read: 3 analysed now, 0 known from before" in printed
     assert str(tmp_path / "out" / "report.html") in printed.replace("\n", "")
+
+
+def test_a_calibrated_package_shows_the_probability_beside_each_cosine(
+    photos: Path,
+    write_photo: WritePhoto,
+    tiny_package: ModelPackage,
+    tmp_path: Path,
+    call: Call,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_photo("a.png", shade=1)
+    write_photo("b.png", shade=2)
+    assert call() == 0
+    assert "%" not in capsys.readouterr().out
+    manifest = tiny_package.manifest.model_copy(update={"calibration": CALIBRATION})
+    package = Path(shutil.copytree(tiny_package.path, tmp_path / "calibrated"))
+    (package / "manifest.json").write_text(manifest.model_dump_json())
+    out = tmp_path / "out"
+    assert main(["identify", str(photos), "--out", str(out), "--model", str(package)]) == 0
+    printed = capsys.readouterr().out
+    assert "0 analysed now, 2 known from before" in printed  # a calibration changes no embedding
+    assert "1.000 (> 99 %)" in printed
+    report = (out / "report.html").read_text()
+    assert "1.00 · &gt; 99 %" in report
+    assert "0.64 · 80 % and above" in report
+    assert "drawn where as many pairs" in report
 
 
 def test_formats_may_be_given_several_times(call: Call, write_photo: WritePhoto, tmp_path: Path) -> None:

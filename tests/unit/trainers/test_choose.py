@@ -2,7 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainers.choose import MANY_DAYS, best_crop
+import numpy as np
+
+from immich_dog_plugin.model_package import ModelPackage
+from tests.tiny_package import CALIBRATION
+from trainers.choose import MANY_DAYS, best_crop, chosen
 
 
 def figures(eer: float, top_1: float) -> dict[str, dict[str, Any]]:
@@ -19,3 +23,11 @@ def test_a_clearly_smaller_error_over_many_days_wins_over_top_1() -> None:
 
 def test_a_full_tie_in_top_1_goes_to_the_smaller_error() -> None:
     assert best_crop({"wide": figures(0.044, 0.986), "body": figures(0.041, 0.986)}) == "body"
+
+
+def test_a_new_choice_drops_the_calibration_of_the_crop_before(tiny_package: ModelPackage) -> None:
+    before = tiny_package.manifest.model_copy(update={"calibration": CALIBRATION})
+    measured = {"body": (before.crop, np.empty((0, 512), dtype=np.float32), figures(0.03, 0.98))}
+    after = chosen(before, "body", measured, before.crop, before.thresholds)
+    assert after.calibration is None
+    assert "body 0.030" in after.crop.reason
