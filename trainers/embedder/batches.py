@@ -45,14 +45,15 @@ class Batches:
         self._known = self._views = None
         spec, first = recipe.train_input, len(material.known)
         photos, batch = len(material.bred), recipe.views
+        # Of all photos, because few sources show many places.
+        view = RandomView(spec.side, Backgrounds(material.files, material.masks))
         if material.known:
-            places = Backgrounds([entry.file_path for entry in material.known], material.masks)
-            pictures = IdentityDataset(material.known, spec, RandomView(spec.side, places), material.masks)
+            pictures = IdentityDataset(material.known, spec, view, material.masks)
             self.dogs[:first] = pictures.labels
             self._known = Known(pictures, self.breeds[:first])
             photos, batch = len(material.known), recipe.dogs * recipe.photos
         if material.bred:
-            pairs = ViewPairs([entry.file_path for entry in material.bred], spec, material.masks)
+            pairs = ViewPairs([entry.file_path for entry in material.bred], spec, view, material.masks)
             self._views = Views(pairs, self.breeds[first:], first)
         self.steps = recipe.steps or max(1, photos // batch)
 

@@ -15,23 +15,21 @@ from immich_dog_plugin.model_package import InputSpec
 
 from ..data.masks import Masks
 from .augment import RandomView
-from .background import Backgrounds
 
 
 class ViewPairs(Dataset[tuple[Tensor, int, int]]):
     """``(views (2, 3, side, side), number of the photo, number of its breed)``; a photo's folder names its breed.
 
-    A shared background would tell the network that two views belong together: each has its own, drawn from the other
-    photos.
+    A shared background would tell the network that two views belong together: each draws its own.
     """
 
-    def __init__(self, files: Sequence[Path], spec: InputSpec, masks: Masks | None = None) -> None:
+    def __init__(self, files: Sequence[Path], spec: InputSpec, view: RandomView, masks: Masks) -> None:
         names = sorted({file.parent.name for file in files})
         self.files = files
         self.breeds = [names.index(file.parent.name) for file in files]
         self._spec = spec
-        self._masks = masks or Masks()
-        self._view = RandomView(spec.side, Backgrounds(files, self._masks))
+        self._masks = masks
+        self._view = view
 
     def __len__(self) -> int:
         return len(self.files)
