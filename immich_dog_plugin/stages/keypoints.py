@@ -27,7 +27,8 @@ class KeypointEstimator:
         if len(boxes) == 0:
             return np.empty((0, len(self._spec.names), 3), dtype=np.float32)
         points = self._look(photo, boxes, self._spec.padding)
-        if self._spec.close_up_padding is not None:
+        # Points that are not finite are no face (``has_face``), and there is nothing to look at more closely.
+        if self._spec.close_up_padding is not None and np.isfinite(points).all():
             faces = np.stack([close_up(found[:, :2], self._spec.close_up_padding) for found in points])
             near = self._look(photo, faces, padding=0)
             points = np.dstack([near[:, :, :2], (points[:, :, 2] + near[:, :, 2]) / 2])

@@ -90,6 +90,51 @@ def test_all_dogs_of_a_photo_go_through_each_graph_in_one_batch(tiny_package: Mo
     assert (detection.batches, keypoint.batches, recognition.batches) == ([1], [3], [3])
 
 
+def test_a_second_look_sees_the_face_alone_and_places_its_points(tiny_package: ModelPackage) -> None:
+    class Looking:
+        """Puts all points around the brightest pixel, 2 % of the input apart."""
+
+        def __init__(self) -> None:
+            self.seen: list[float] = []
+
+        def run(self, names, feed, options=None):  # type: ignore[no-untyped-def]
+            (canvases,) = feed.values()
+            grey = canvases.mean(axis=1)
+            self.seen.append(float((grey[0] > grey[0].max() - 0.1).mean()))
+            apart = 0.02 * grey.shape[1] * np.array([[-1, 0], [1, 0], [-1, -1], [1, -1], [0, 1]])
+            places = [np.argwhere(look > look.max() - 0.1).mean(axis=0)[::-1] + 0.5 + apart for look in grey]
+            scores = np.full((len(grey), 5, 1), (0.9, 0.5)[len(self.seen) - 1])
+            return [np.concatenate([np.array(places), scores], axis=2).astype(np.float32)]
+
+    photo = np.zeros((256, 256, 3), dtype=np.uint8)
+    photo[100:104, 60:64] = 255
+    spec = tiny_package.manifest.keypoint.model_copy(update={"close_up_padding": 0.5})
+    session, box = Looking(), np.array([[0, 0, 256, 256]], dtype=np.float32)
+    (points,) = KeypointEstimator(session, spec)(photo, box)
+    # The outermost points lie 4 % of the dog apart. With half as much again on each side, and whole pixels, the
+    # second look shows a tenth of the photo's side at most.
+    first, second = session.seen
+    assert second >= 100 * first
+    np.testing.assert_allclose(points[:, :2].mean(axis=0), [62, 102], atol=0.5)
+    assert np.ptp(points[:, 0]) < 0.1 * 0.04 * 256 * 1.5  # 2 % of the close-up, not of the dog
+    np.testing.assert_allclose(points[:, 2], 0.7)
+
+
+def test_points_that_are_not_finite_are_not_looked_at_again_and_are_no_face(tiny_package: ModelPackage) -> None:
+    class Broken:
+        runs = 0
+
+        def run(self, names, feed, options=None):  # type: ignore[no-untyped-def]
+            self.runs += 1
+            return [np.full((1, 5, 3), np.nan, dtype=np.float32)]
+
+    spec = tiny_package.manifest.keypoint.model_copy(update={"close_up_padding": 0.5})
+    estimator = KeypointEstimator(session := Broken(), spec)
+    (points,) = estimator(np.zeros((64, 64, 3), dtype=np.uint8), np.array([[0, 0, 64, 64]], dtype=np.float32))
+    assert session.runs == 1
+    assert not estimator.has_face(points)
+
+
 def test_an_answer_keeps_the_contract(tiny_pipeline: DogPipeline) -> None:
     photo = red_dog_photo([(224, 160, 256, 192)])  # its box would reach over the border
     (dog,) = tiny_pipeline(photo)

@@ -69,6 +69,7 @@ def _read(folder: Path, source: Literal["faye", "beagle_faces"]) -> Iterator[Ann
 def _points(named: dict[str, list[float]]) -> FloatArray:
     points = np.zeros((len(KEYPOINT_NAMES), 3), dtype=np.float32)
     for index, name in enumerate(KEYPOINT_NAMES):
-        if name in named:
+        # beagle_faces writes (0, 0) for a point that cannot be seen (62 points of 55 faces); faye leaves it out.
+        if any(named.get(name, ())):
             points[index] = (*named[name], 1)
     return points

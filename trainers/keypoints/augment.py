@@ -1,4 +1,4 @@
-"""Random views of an annotated dog: turned, scaled, mirrored photo and a detector-like, face-like or wide box."""
+"""Random views of an annotated dog: turned, scaled, mirrored photo and a box as either look of serving gives it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from immich_dog_plugin.geometry import FLIP_ORDER, FloatArray, ImageArray
+from immich_dog_plugin.stages.keypoints import close_up
 
 from ..data.landmarks import AnnotatedDog
 
@@ -35,7 +36,7 @@ def random_view(dog: AnnotatedDog, photo: ImageArray, random: np.random.Generato
 def random_box(
     dog: AnnotatedDog, width: int, height: int, random: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    """A box as the detector might give it, a face box, the whole photo, or a part of the dog without its face."""
+    """A close-up (half of all), a box as the detector might give it, the whole photo, or a dog's part without face."""
     whole = np.array([0, 0, width, height], dtype=np.float32)
     seen = dog.points[dog.points[:, 2] > 0, :2]
     kind = random.random()
@@ -43,10 +44,9 @@ def random_box(
         part = _part_without(seen, dog.box, random)
         if part is not None:
             return part, np.zeros_like(dog.points)
-    if kind < 0.35 and len(seen) >= 3:
-        low, high = seen.min(axis=0), seen.max(axis=0)
-        box = grow(np.concatenate([low, high]), random.uniform(0.1, 0.8), random)
-    elif kind < 0.45:
+    if kind < 0.55 and len(seen) >= 3:
+        box = grow(close_up(seen, padding=0), random.uniform(0.1, 0.7), random)
+    elif kind < 0.62:
         box = whole
     elif dog.source == "beagle_faces":
         box = grow(dog.box, random.uniform(0.0, 1.0), random)
