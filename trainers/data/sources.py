@@ -36,6 +36,12 @@ SOURCES = (
         used_for="detector: dogs (boxes by the starting network) and cats as photos without a dog",
     ),
     TrainingData(
+        name="Other animals: photos of github.com/InputBlackBoxOutput/popular-animals-dataset",
+        licence="found by an image search, owners' licences not stated (the repository: MIT); no photo is part of this "
+        "project",
+        used_for="detector: photos without a dog",
+    ),
+    TrainingData(
         name="MPDD: 95 training dogs",
         licence="CC BY 4.0",
         used_for="embedder's principal components",

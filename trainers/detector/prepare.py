@@ -2,7 +2,11 @@
 
 - annotated dogs, with their boxes;
 - photos known to show a dog, with the boxes that the starting network is sure of;
-- photos of cats, without a box.
+- photos of cats and, where there is a folder of them, of other animals, without a box.
+
+Every tenth public photo, by a hash of its name, is held out under ``choose/``: ``dogs`` and ``others``. The share of
+the way to the tuned weights is chosen there (``python -m trainers.detector.measure``), and the photos that measure
+only measure. Dogs are held out before the starting network sees them, hard ones included.
 
 Photos in which the starting network is unsure about a further animal are left out: a dog without its box would teach
 the network to overlook dogs.
@@ -11,7 +15,9 @@ the network to overlook dogs.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import logging
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +42,9 @@ DATASET = Path("datasets/detector")
 SURE = 0.5
 UNSURE = 0.15
 BATCH = 8
+HELD_OUT = 0.1
+# The folder of cats shows dogs next to them; and who rejects wolves rejects huskies.
+NO_OTHERS = frozenset({"dog", "cat", "wolf"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,9 +63,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--breeds", type=Path, default=Path("datasets/stanford_dogs"), help="each photo shows a dog")
     parser.add_argument("--cats-and-dogs", type=Path, default=Path("datasets/cats_and_dogs"), help="folders say which")
-    parser.add_argument("--breed-photos", type=int, default=2000)
-    parser.add_argument("--dog-photos", type=int, default=2500)
-    parser.add_argument("--cat-photos", type=int, default=1500)
+    parser.add_argument(
+        "--other-animals", type=Path, default=Path("datasets/other_animals"), help="a folder per animal; may be missing"
+    )
+    parser.add_argument("--breed-photos", type=int, default=1000)
+    parser.add_argument("--dog-photos", type=int, default=1800)
+    parser.add_argument("--cat-photos", type=int, default=700)
+    parser.add_argument("--other-photos", type=int, default=1500)
     parser.add_argument("--side", type=int, default=416, help="at which the starting network looks for boxes")
     parser.add_argument("--out", type=Path, default=DATASET)
     parser.add_argument("--threads", type=int, default=2)
@@ -65,24 +78,56 @@ def main() -> None:
     torch.set_num_threads(args.threads)
 
     random = np.random.default_rng(1)
-    pets = [file for file in sorted(args.cats_and_dogs.rglob("*")) if file.suffix.lower() in PHOTO_SUFFIXES]
+    pets = photos_under(args.cats_and_dogs)
     cats = draw([file for file in pets if "cats" in file.parts], args.cat_photos, random)
     dogs = draw([file for file in pets if "cats" not in file.parts], args.dog_photos, random)
     dogs += draw(breed_photos(args.breeds), args.breed_photos, random)
+    others = [file for file in photos_under(args.other_animals) if file.parent.name not in NO_OTHERS]
+    others = cats + draw(others, args.other_photos, random)
 
-    seen = SeenPhotos(measuring_photos(args.data))
+    for made_before in ("images", "labels", "choose"):
+        shutil.rmtree(args.out / made_before, ignore_errors=True)
+    measuring = measuring_photos(args.data)
+    seen = SeenPhotos(measuring)
+    held_out = {
+        "dogs": hold_out(dogs, seen, args.out / "choose" / "dogs"),
+        "others": hold_out(others, seen, args.out / "choose" / "others"),
+    }
+    # A photo may come under a second name; one that is held out must not be trained on under that.
+    seen = SeenPhotos([*measuring, *held_out["dogs"], *held_out["others"]])
     write("train", annotated(args.data, "train"), args.out)
     write("val", annotated(args.data, "val"), args.out)
-    write("train", sure_of(dogs, seen, args.side), args.out)
-    write("train", without_dog(cats, seen), args.out)
+    write("train", without_dog([file for file in others if not is_held_out(file)], seen), args.out)
+    write("train", sure_of([file for file in dogs if not is_held_out(file)], seen, args.side), args.out)
     (args.out / "data.yaml").write_text(
         f"path: {args.out.absolute()}\ntrain: images/train\nval: images/val\nnames:\n  0: dog\n"
     )
 
 
+def photos_under(folder: Path) -> list[Path]:
+    """Every photo under ``folder`` in a fixed order; none where there is no such folder."""
+    return [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in PHOTO_SUFFIXES]
+
+
 def draw(files: Sequence[Path], count: int, random: np.random.Generator) -> list[Path]:
     """``count`` of the files at random, or all."""
     return [files[index] for index in random.permutation(len(files))[:count]]
+
+
+def is_held_out(file: Path) -> bool:
+    """By a hash of folder and name: a photo stays where it is when others come."""
+    digest = hashlib.sha256(f"{file.parent.name}/{file.name}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") < HELD_OUT * 2**32
+
+
+def hold_out(files: Sequence[Path], seen: SeenPhotos, folder: Path) -> list[Path]:
+    """Link the photos that are held out into ``folder``, but for those that measure, and return them."""
+    kept = [file for file in files if is_held_out(file) and read_photo(file) not in seen]
+    folder.mkdir(parents=True)
+    for file in kept:
+        (folder / f"{file.parent.name}_{file.name}").symlink_to(file.absolute())
+    log.info("%s: %d photos", folder, len(kept))
+    return kept
 
 
 def annotated(data: Path, split: str) -> Iterator[Example]:
@@ -98,7 +143,8 @@ def without_dog(files: Sequence[Path], seen: SeenPhotos) -> Iterator[Example]:
     for file in track(files, description="Photos without a dog"):
         photo = read_photo(file)
         if photo not in seen:
-            yield Example(file, f"cat_{file.stem}", (photo.shape[1], photo.shape[0]), np.zeros((0, 4), np.float32))
+            name = f"other_{file.parent.name}_{file.stem}"
+            yield Example(file, name, (photo.shape[1], photo.shape[0]), np.zeros((0, 4), np.float32))
 
 
 def sure_of(files: Sequence[Path], seen: SeenPhotos, side: int) -> Iterator[Example]:

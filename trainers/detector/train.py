@@ -1,6 +1,7 @@
 """Fine-tune the detector through ultralytics: ``python -m trainers.detector.train``.
 
-Interrupted and started again, the same command continues from the last whole epoch in ``runs/detector``.
+Interrupted and started again, the same command continues from the last whole epoch in ``runs/detector``. After the
+last, ``--share`` decides anew how far from the starting to the tuned weights the network lies that is kept.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ os.environ.setdefault("YOLO_OFFLINE", "true")
 os.environ.setdefault("YOLO_AUTOINSTALL", "false")
 
 import argparse
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,13 +22,20 @@ from torch import nn
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.nn.tasks import DetectionModel
 
+from immich_dog_plugin.library.output import whole_file
+
 from ..interpolate import interpolate
+from ..records import FILE as RECORD
+from ..records import Counts, Recorder, known_record, options_of
 from ..runs import Checkpoint
 from ..starting_weights import WEIGHTS, yolov8n_state
 from .network import one_class_network
 from .prepare import DATASET
 
 RUN = Path("runs/detector")
+BACKBONE = 10  # layers, of YOLOv8's 23
+# What is set below beside the options, for the record.
+RECORDED = ("freeze", "optimizer", "lrf", "warmup_epochs", "weight_decay", "mosaic", "scale", "close_mosaic", "degrees")
 
 
 class DogTrainer(DetectionTrainer):
@@ -56,9 +66,8 @@ def main() -> None:
     parser.add_argument("--dataset", type=Path, default=DATASET, help="made by python -m trainers.detector.prepare")
     parser.add_argument("--run", type=Path, default=RUN)
     parser.add_argument("--side", type=int, default=416)
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--fraction", type=float, default=0.6, help="share of the training photos that is used")
-    parser.add_argument("--share", type=float, default=0.25, help="of the way from the starting to the tuned weights")
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--share", type=float, default=1.0, help="of the way from the starting to the tuned weights")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--lr", type=float, default=2e-4)
     parser.add_argument("--threads", type=int, default=2)
@@ -67,7 +76,9 @@ def main() -> None:
     torch.set_num_threads(args.threads)
 
     if (args.run / "last.pt").is_file():
-        print(f"{args.run} holds a finished run; remove it, or name another with --run, to train anew")
+        keep_share(args.run, args.share)
+        print(f"{args.run} holds a finished run; the network that it keeps is now {args.share} of the way to it")
+        print("Remove the folder, or name another with --run, to train anew")
         return
     last = args.run / "ultralytics" / "weights" / "last.pt"
     trainer = DogTrainer(
@@ -80,9 +91,8 @@ def main() -> None:
             "exist_ok": True,
             "imgsz": args.side,
             "epochs": args.epochs,
-            "fraction": args.fraction,
-            # The first layers see edges and textures, and half of the time would go into their gradients.
-            "freeze": 5,
+            # The backbone, which also learned what other animals look like, stays as it is.
+            "freeze": BACKBONE,
             "batch": args.batch,
             "seed": args.seed,
             "device": "cpu",
@@ -96,18 +106,64 @@ def main() -> None:
             "warmup_bias_lr": 0.0,
             "weight_decay": 1e-4,
             "nbs": args.batch,
-            # Dogs of all sizes: mosaics of four photos, each scaled by 0.4 to 1.6; a plain photo at the end.
+            # Dogs of all sizes: mosaics of four photos, each scaled by 0.3 to 1.7, to the end.
             "mosaic": 0.7,
-            "scale": 0.6,
-            "close_mosaic": 1,
+            "scale": 0.7,
+            "close_mosaic": 0,
             "degrees": 8.0,
         }
     )
+    recipe = options_of(args) | {name: getattr(trainer.args, name) for name in RECORDED}
+    recorder = Recorder(args.run, "trainers.detector.train", recipe, continues=last.is_file())
+    trainer.add_callback("on_model_save", lambda at: note_epoch(recorder, at))
     trainer.train()
     # At the end ultralytics leaves the averaged network under "model"; the file is our own, hence no weights_only.
     tuned = torch.load(trainer.last, map_location="cpu", weights_only=False)["model"].float()
+    save(args.run, tuned, args.share, args.epochs)
+
+
+def save(run: Path, tuned: DetectionModel, share: float, epochs: int) -> None:
+    """Leave the tuned network and the one ``share`` of the way to it in ``last.pt``."""
     start = one_class_network(yolov8n_state(WEIGHTS))
-    Checkpoint(args.run / "last.pt", tuned=tuned, network=interpolate(start, tuned, args.share)).save(args.epochs)
+    Checkpoint(run / "last.pt", tuned=tuned, network=interpolate(start, tuned, share)).save(epochs)
+
+
+def keep_share(run: Path, share: float) -> None:
+    """Let a finished run keep another share, in its checkpoint and in its record."""
+    tuned = one_class_network()
+    epochs = Checkpoint(run / "last.pt", tuned=tuned).load()
+    save(run, tuned, share, epochs)
+    record = known_record(run)
+    if record is not None:
+        rewritten = record.model_copy(update={"recipe": record.recipe | {"share": share}})
+        with whole_file(run / RECORD) as partial:
+            partial.write_text(rewritten.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def note_epoch(recorder: Recorder, trainer: DogTrainer) -> None:
+    """Record an epoch that ultralytics has just measured and saved."""
+    epoch = trainer.epoch + 1
+    # What the loaders hold, not what the folder does: ultralytics may leave photos out.
+    loaders = {"train": trainer.train_loader, "val": trainer.test_loader}
+    recorder.data = {use: counts(loader.dataset.labels) for use, loader in loaders.items()}
+    metrics = {
+        name.removeprefix("metrics/").removesuffix("(B)"): round(float(value), 4)
+        for name, value in trainer.metrics.items()
+        if name.startswith("metrics/")
+    }
+    recorder.history.append({"epoch": epoch, "figures": metrics})
+    recorder.write(epochs=epoch, kept_epoch=epoch, validation={"tuned all the way": metrics})
+
+
+def counts(labels: Sequence[dict[str, Any]]) -> dict[str, Counts]:
+    """Photos and dogs by source, which the name of each photo starts with: see ``prepare``."""
+    photos: Counter[str] = Counter()
+    dogs: Counter[str] = Counter()
+    for label in labels:
+        source = Path(label["im_file"]).name.partition("_")[0]
+        photos[source] += 1
+        dogs[source] += len(label["cls"])
+    return {source: Counts(photos=photos[source], dogs=dogs[source]) for source in sorted(photos)}
 
 
 def load_trained(run: Path = RUN, part: Literal["network", "tuned"] = "network") -> DetectionModel:

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
+from immich_dog_plugin.stages.detector import Detections
 from trainers.data.duplicates import SeenPhotos, difference_hash
-from trainers.detector.measure import counts
+from trainers.detector.measure import best_inside, counts, pasted
 from trainers.detector.network import COCO_DOG, coco_network, one_class_network
-from trainers.detector.prepare import Example, write
+from trainers.detector.prepare import Example, hold_out, is_held_out, write
+from trainers.detector.train import keep_share, load_trained, save
 from trainers.interpolate import interpolate
+from trainers.records import Recorder, read_record
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -36,6 +41,23 @@ def test_weights_part_of_the_way_lie_between_start_and_end() -> None:
     torch.testing.assert_close(c, 0.75 * a + 0.25 * b)
 
 
+def test_a_finished_run_keeps_another_share_and_its_record_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, tuned = one_class_network(), one_class_network()
+    monkeypatch.setattr("trainers.detector.train.yolov8n_state", lambda weights: None)
+    monkeypatch.setattr("trainers.detector.train.one_class_network", lambda state=None: copy.deepcopy(start))
+    save(tmp_path, tuned, share=0.25, epochs=2)
+    Recorder(tmp_path, "trainers.detector.train", {"share": 0.25, "seed": 1}).write(epochs=2, kept_epoch=2)
+    keep_share(tmp_path, 0.5)
+    kept, all_the_way = load_trained(tmp_path), load_trained(tmp_path, part="tuned")
+    first = [network.model[0].conv.weight for network in (start, tuned, kept, all_the_way)]
+    torch.testing.assert_close(first[2], (first[0] + first[1]) / 2)
+    torch.testing.assert_close(first[3], first[1])
+    assert read_record(tmp_path).recipe == {"share": 0.5, "seed": 1}
+    assert read_record(tmp_path).epochs == 2
+
+
 def test_labels_are_fractions_of_the_photo(tmp_path: Path) -> None:
     photo = tmp_path / "rex.JPG"
     photo.write_bytes(b"photo")
@@ -55,8 +77,6 @@ def test_a_score_at_the_threshold_counts() -> None:
 
 
 def test_a_smaller_copy_of_a_seen_photo_is_recognised(tmp_path: Path) -> None:
-    import cv2
-
     random = np.random.default_rng(0)
     photo = cv2.resize(random.integers(0, 255, (12, 16, 3), dtype=np.uint8), (320, 240), interpolation=cv2.INTER_CUBIC)
     other = cv2.resize(random.integers(0, 255, (12, 16, 3), dtype=np.uint8), (320, 240), interpolation=cv2.INTER_CUBIC)
@@ -66,3 +86,34 @@ def test_a_smaller_copy_of_a_seen_photo_is_recognised(tmp_path: Path) -> None:
     assert cv2.resize(photo, (160, 120), interpolation=cv2.INTER_AREA) in seen
     assert other not in seen
     assert difference_hash(photo).shape == (8, 8)
+
+
+def test_held_out_photos_are_a_tenth_and_none_of_them_measures(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    files = [tmp_path / "pets" / f"{number}.png" for number in range(200)]
+    files[0].parent.mkdir()
+    for file in files:
+        blocks = random.integers(0, 255, (9, 12, 3), dtype=np.uint8)
+        cv2.imwrite(str(file), cv2.resize(blocks, (48, 36), interpolation=cv2.INTER_NEAREST))
+    by_hash = [file for file in files if is_held_out(file)]
+    assert 8 <= len(by_hash) <= 35
+    kept = hold_out(files, SeenPhotos(by_hash[:1]), tmp_path / "choose")
+    assert kept == by_hash[1:]
+    assert sorted(link.resolve() for link in (tmp_path / "choose").iterdir()) == sorted(kept)
+
+
+def test_a_pasted_photo_lies_at_its_place_in_a_photo_three_times_its_size() -> None:
+    photo = np.full((20, 30, 3), 255, dtype=np.uint8)
+    host = np.zeros((50, 50, 3), dtype=np.uint8)
+    for seed in range(5):
+        scene, (x1, y1, x2, y2) = pasted(photo, host, 3, np.random.default_rng(seed))
+        assert scene.shape == (60, 90, 3)
+        assert (scene[y1:y2, x1:x2] == photo).all()
+        assert scene.sum() == photo.sum()
+
+
+def test_a_detection_elsewhere_in_the_scene_does_not_find_the_pasted_dog() -> None:
+    boxes = np.array([[0, 0, 10, 10], [42, 30, 58, 50]], dtype=np.float32)
+    detections = Detections(boxes, np.array([0.9, 0.4], dtype=np.float32))
+    assert best_inside(detections, (40, 20, 60, 60)) == pytest.approx(0.4)
+    assert best_inside(detections, (60, 60, 80, 80)) == 0
