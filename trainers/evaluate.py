@@ -6,9 +6,15 @@ Nothing is chosen here. ``--record`` writes the figures into the manifest and th
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rich.progress import track
+
+from immich_dog_plugin.evaluation.embedded import embed_photos
+from immich_dog_plugin.evaluation.evaluate import evaluate
+from immich_dog_plugin.evaluation.photos import INDEX, read_labelled_photos
 from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
 
@@ -19,12 +25,17 @@ from .dogs_found import embed, figures_by_set, find_dogs, table
 from .export import PACKAGE, write_manifest
 from .keypoints.measure import estimate, figures
 from .model_card import write_model_card
+from .weaknesses import breeds_of, confusions, weaknesses_section
 
 VERIFICATION_PROTOCOL = (
     "All unordered pairs of a split, pairs of one source photo left out; accepted at and above the (1 - FAR) quantile "
     "of the impostor pairs; no weight is fitted on val or test dogs, val chooses, test only measures. 'Whole photo' "
     "embeds the photo as it is; 'pipeline' embeds the manifest's crop of the best detection (the whole photo where no "
     "dog is detected)."
+)
+EVALUATION_PROTOCOL = (
+    "As `immich-dogs evaluate` measures the test dogs, through detector, keypoints and crop. In brackets 95 % "
+    "intervals: dogs drawn 1,000 times with replacement. Test dogs chose nothing."
 )
 DETECTION_PROTOCOL = (
     "A photo counts as found, or as a false alarm, if any dog is detected in it. These photos also chose the input "
@@ -48,6 +59,7 @@ def main() -> None:
     pipeline = DogPipeline.open(package)
     metrics = {
         "verification": verification(pipeline, package, args.data),
+        "evaluation": evaluation(pipeline, package, args.data),
         "detection": detection(pipeline, package, args.data),
         "keypoints": keypoints(pipeline, package, args.data),
     }
@@ -71,6 +83,23 @@ def verification(pipeline: DogPipeline, package: ModelPackage, data: Path) -> di
         faces = sum(dog.best.keypoints is not None for dog in found)
         record[f"{split}_photos"] = {"all": len(found), "without_detection": missed, "with_visible_face": faces}
         print(f"{split}: {missed} of {len(found)} photos without a detection, {faces} with a visible face")
+    return record
+
+
+def evaluation(pipeline: DogPipeline, package: ModelPackage, data: Path) -> dict[str, Any]:
+    """What ``immich-dogs evaluate`` says of val and test dogs, with intervals, and which dogs are taken for one."""
+    record: dict[str, Any] = {"protocol": EVALUATION_PROTOCOL}
+    identities, manifest = data / "identity", package.manifest
+    breeds = breeds_of(identities / INDEX)
+    for split in ("val", "test"):
+        labelled = read_labelled_photos(identities, split).photos
+        photos = embed_photos(track(labelled, description=f"{split}, once more without the dog"), pipeline, package)
+        figures_of = evaluate(photos, manifest.thresholds, manifest.calibration)
+        record[split] = {
+            "figures": asdict(figures_of),
+            "confusions": confusions(photos, manifest.thresholds.same_dog, breeds),
+        }
+        print(f"\n{split}\n{weaknesses_section(figures_of, record[split]['confusions'])}")
     return record
 
 

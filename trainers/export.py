@@ -1,7 +1,8 @@
 """Checkpoints to a verified model package: ``python -m trainers.export``.
 
-Writes the three graphs and a manifest. ``trainers.choose`` then sets what is measured on validation dogs (crop,
-thresholds), ``trainers.evaluate`` adds the figures and the model card.
+Writes the three graphs and a manifest that carries the records of the runs they come from. ``--keep STAGE`` takes a
+stage out of an earlier package instead, byte for byte. ``trainers.choose`` then sets what is measured on validation
+dogs (crop, thresholds), ``trainers.evaluate`` adds the figures and the model card.
 """
 
 from __future__ import annotations
@@ -9,17 +10,21 @@ from __future__ import annotations
 import argparse
 import hashlib
 import logging
-import subprocess
-from dataclasses import asdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from immich_dog_plugin.geometry import FloatArray, letterbox, to_tensor
+from immich_dog_plugin.errors import DogPluginError
+from immich_dog_plugin.geometry import FloatArray, ImageArray, letterbox, to_tensor
 from immich_dog_plugin.imaging import read_photo
+from immich_dog_plugin.library.output import whole_file
 from immich_dog_plugin.model_package import (
+    DEFAULT_PACKAGE,
     MANIFEST,
+    STAGE_NAMES,
     CropSpec,
     FaceChipSpec,
     Manifest,
@@ -27,17 +32,23 @@ from immich_dog_plugin.model_package import (
     StageName,
     StageSpec,
     Thresholds,
+    find_package,
 )
 
 from .data.identity import read_identities
 from .data.sources import SOURCES
 from .detector.network import ExportedDetector
+from .detector.train import RUN as DETECTOR
 from .detector.train import load_trained as load_detector
+from .embedder.fit import RUN as EMBEDDER
 from .embedder.fit import load_trained as load_embedder
 from .graph import OPSET, export_graph, store_as_fp16
 from .keypoints.network import ExportedKeypoints
+from .keypoints.train import RUN as KEYPOINTS
 from .keypoints.train import load_trained as load_keypoints
 from .parity import Parity, answer, compare, difference
+from .records import Record, git_revision, read_record
+from .runs import TrainingError
 from .specs import DETECTION, KEYPOINT, RECOGNITION
 
 log = logging.getLogger(__name__)
@@ -59,61 +70,143 @@ UNCHOSEN_THRESHOLDS = Thresholds(
 )
 
 
+# The folder in which the command of each stage leaves its network and its record.
+RUNS: dict[StageName, Path] = {"detection": DETECTOR, "keypoint": KEYPOINTS, "recognition": EMBEDDER}
+WORK = Path("runs/export")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage on its way into a package.
+
+    Attributes:
+        graph: file.
+        spec: for the manifest, with the checksum of the graph.
+        export: what was compared when it was exported.
+        training: the record of its run; None where the run was made before runs left one.
+    """
+
+    graph: Path
+    spec: StageSpec
+    export: dict[str, Any]
+    training: dict[str, Any] | None
+
+
 def main() -> None:
     """Export, compare, write the package and verify it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="its photos feed the comparison")
     parser.add_argument("--out", type=Path, default=PACKAGE)
     parser.add_argument("--version", default="1.0.0")
+    parser.add_argument(
+        "--keep",
+        action="append",
+        choices=STAGE_NAMES,
+        default=[],
+        help="take this stage from --keep-from, graph, spec and record unchanged; give several",
+    )
+    parser.add_argument("--keep-from", default=DEFAULT_PACKAGE, help="name or folder of the package that stays")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        stages = made_stages(args.data, args.keep, args.keep_from)
+        write_package(args.out, args.version, stages)
+    except DogPluginError as error:
+        raise SystemExit(str(error)) from error
 
-    embedder = load_embedder()
-    networks: dict[StageName, tuple[nn.Module, StageSpec]] = {
-        "detection": (ExportedDetector(load_detector()), DETECTION),
-        "keypoint": (ExportedKeypoints(load_keypoints()), KEYPOINT),
-        "recognition": (embedder, RECOGNITION.model_copy(update={"input": embedder.input})),
+
+def made_stages(data: Path, keep: Collection[StageName], keep_from: str | Path) -> dict[StageName, Stage]:
+    """Every stage, kept or exported from its run; the package is not touched yet.
+
+    Raises:
+        ModelPackageError: the package that stays is missing, or a graph of it is not what its manifest says.
+        TrainingError: a run has no record, or a graph answers something else than its network.
+    """
+    earlier = ModelPackage.read(find_package(keep_from)) if keep else None
+    records = {name: read_run(name) for name in STAGE_NAMES if name not in keep}
+    identities = read_identities(data, "train")
+    count = max(BATCHES)
+    photos = [read_photo(photo.file) for photo in identities[:: max(1, len(identities) // count)][:count]]
+    return {
+        name: kept_stage(earlier, name)
+        if earlier is not None and name in keep
+        else exported_stage(name, records[name], photos)
+        for name in STAGE_NAMES
     }
-    identities = read_identities(args.data, "train")
-    photos = [read_photo(photo.file) for photo in identities[:: max(1, len(identities) // max(BATCHES))]]
-    specs, records = {}, {}
-    for stage, (network, spec) in networks.items():
-        file = args.out / stage / "model.onnx"
-        canvases = [letterbox(photo, spec.input.side)[0] for photo in photos[: max(BATCHES)]]
-        records[stage] = export_stage(network, spec, file, to_tensor(canvases, spec.input.mean, spec.input.std))
-        specs[stage] = spec.model_copy(update={"sha256": hashlib.sha256(file.read_bytes()).hexdigest()})
-    manifest = Manifest(
-        name=args.out.name,
-        version=args.version,
-        git_revision=git_revision(),
-        **specs,
-        crop=UNCHOSEN_CROP,
-        thresholds=UNCHOSEN_THRESHOLDS,
-        training_data=SOURCES,
-        metrics={"export": records},
-    )
-    write_manifest(args.out, manifest)
-    ModelPackage.open(args.out)
-    size = sum(file.stat().st_size for file in args.out.rglob("*.onnx"))
-    log.info("%s: %.1f MB", args.out, size / 1e6)
-    if size > MAX_BYTES:
-        raise SystemExit(f"the package is larger than {MAX_BYTES / 1e6:.0f} MB")
+
+
+def read_run(name: StageName) -> Record:
+    """The record of the run that a stage is exported from.
+
+    Raises:
+        TrainingError: it has none.
+    """
+    try:
+        return read_record(RUNS[name])
+    except TrainingError as error:
+        cure = f"{error.cure}, or keep the stage of an earlier package: --keep {name}"
+        raise TrainingError(error.cause, cure) from error
+
+
+def kept_stage(package: ModelPackage, name: StageName) -> Stage:
+    """A stage as an earlier package has it.
+
+    Raises:
+        ModelPackageError: its graph is missing or has another checksum.
+    """
+    package.verify_stage(name)
+    metrics = package.manifest.metrics
+    training = metrics.get("training", {}).get(name)
+    log.info("%s: as in %s, %s", name, package, "with its record" if training else "which has no record of it")
+    return Stage(package.model_path(name), package.manifest.stage(name), metrics["export"][name], training)
+
+
+def exported_stage(name: StageName, record: Record, photos: Sequence[ImageArray]) -> Stage:
+    """Export the network that the run of a stage left, and compare the graph with it.
+
+    Args:
+        name: of the stage.
+        record: of the run.
+        photos: to compare on, as many as the largest of ``BATCHES``.
+
+    Raises:
+        TrainingError: the graph answers something else than the network.
+    """
+    network, spec = trained(name)
+    canvases = [letterbox(photo, spec.input.side)[0] for photo in photos]
+    graph = WORK / name / "model.onnx"
+    compared = export_stage(network, spec, graph, to_tensor(canvases, spec.input.mean, spec.input.std))
+    spec = spec.model_copy(update={"sha256": hashlib.sha256(graph.read_bytes()).hexdigest()})
+    return Stage(graph, spec, compared, record.without_history().model_dump(mode="json"))
+
+
+def trained(name: StageName) -> tuple[nn.Module, StageSpec]:
+    """The network that the run of a stage left, and how its graph is read."""
+    if name == "detection":
+        return ExportedDetector(load_detector()), DETECTION
+    if name == "keypoint":
+        return ExportedKeypoints(load_keypoints()), KEYPOINT
+    embedder = load_embedder()
+    return embedder, RECOGNITION.model_copy(update={"input": embedder.input})
 
 
 def export_stage(network: nn.Module, spec: StageSpec, file: Path, images: FloatArray) -> dict[str, Any]:
-    """Write one graph to ``file`` and return what was compared.
+    """Write one graph to ``file``, its float32 form beside it, and return what was compared.
 
     Raises:
-        SystemExit: the graph answers something else than the network.
+        TrainingError: the graph answers something else than the network.
     """
-    full = Path("runs/export") / file.parent.name / "float32.onnx"
+    full = file.with_name("float32.onnx")
     export_graph(network, spec.input.side, spec.output, full)
     store_as_fp16(full, file)
     parities: dict[int, Parity] = {n: compare(network, full, images[:n]) for n in BATCHES}
     halved = difference(answer(full, images), answer(file, images))
     log.info("%s: %s; stored as fp16: %s", file.parent.name, parities, halved)
     if max(parity.cosine for parity in parities.values()) > MAX_COSINE or halved.cosine > MAX_COSINE:
-        raise SystemExit(f"the graph {file} does not answer as the network does")
+        raise TrainingError(
+            f"The graph {file} does not answer as its network does: {parities}; stored as fp16: {halved}",
+            "Look at the largest differences above; the package was left as it was",
+        )
     return {
         "opset": OPSET,
         "megabytes": round(file.stat().st_size / 1e6, 2),
@@ -122,15 +215,44 @@ def export_stage(network: nn.Module, spec: StageSpec, file: Path, images: FloatA
     }
 
 
+def write_package(out: Path, version: str, stages: Mapping[StageName, Stage]) -> None:
+    """Write graphs and manifest, and verify them.
+
+    Raises:
+        TrainingError: the graphs are too large together; nothing is written.
+        OutputError: the folder cannot be written.
+    """
+    graphs = {name: stage.graph.read_bytes() for name, stage in stages.items()}
+    size = sum(len(graph) for graph in graphs.values())
+    if size > MAX_BYTES:
+        raise TrainingError(
+            f"The graphs take {size / 1e6:.1f} MB, and a package may take {MAX_BYTES / 1e6:.0f} MB",
+            "Train a smaller backbone",
+        )
+    for name, graph in graphs.items():
+        with whole_file(out / name / "model.onnx") as partial:
+            partial.write_bytes(graph)
+    manifest = Manifest(
+        name=out.name,
+        version=version,
+        git_revision=git_revision(),
+        **{name: stage.spec for name, stage in stages.items()},
+        crop=UNCHOSEN_CROP,
+        thresholds=UNCHOSEN_THRESHOLDS,
+        training_data=SOURCES,
+        metrics={
+            "export": {name: stage.export for name, stage in stages.items()},
+            "training": {name: stage.training for name, stage in stages.items()},
+        },
+    )
+    write_manifest(out, manifest)
+    ModelPackage.open(out)
+    log.info("%s: %.1f MB", out, size / 1e6)
+
+
 def write_manifest(package: Path, manifest: Manifest) -> None:
     """Write ``manifest.json``."""
     (package / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
-
-
-def git_revision() -> str:
-    """The commit that the working tree stands on, ``-dirty`` where files differ from it."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 if __name__ == "__main__":

@@ -5,28 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from immich_dog_plugin.evaluation.evaluate import Evaluation
+from immich_dog_plugin.evaluation.tables import Cell, cell_text, tables
 from immich_dog_plugin.model_package import Manifest
 
+from .calibrate import calibration_section
 from .dogs_found import table
+from .recipe_text import recipe_section
+from .weaknesses import weaknesses_section
 
 CARD = "MODEL_CARD.md"
-
-RECIPE = """\
-- **Detector**: YOLOv8n. Of COCO's 80 classes only the row "dog" of the classification branches remains; then
-  fine-tuned through ultralytics with batch normalisation frozen on annotated dogs, on photos known to show a dog with
-  the boxes that the starting network is sure of, and on photos of cats as photos without a dog. What ships lies a
-  quarter of the way from the starting to the tuned weights: all the way, it took cows and camels for dogs.
-- **Keypoints**: EfficientNet-Lite0 with a small feature pyramid; a heat map per point, whose mean is the point; a
-  visibility per point. Trained with detector-like, face-like and whole-photo boxes, turned up to 40 degrees, mirrored
-  (left and right points swap), with changed light, blur and JPEG quality.
-- **Embedder**: ImageNet EfficientNet-Lite2, its last layers tuned so that two random views of one breed photo are close
-  and views of other photos far (NT-Xent), with a classifier of breeds beside it. What ships lies a quarter of the way
-  from the starting to the tuned weights: all the way, it was worse than at the start. Its 1,280 features are projected
-  onto 512 principal directions of dog photos (not centred, not whitened), unit length. It was never told that two
-  photos show one dog.
-- All weights are stored as float16 and computed with as float32.
-"""
-
+EVALUATION = TypeAdapter(Evaluation)
+NOT_RECORDED = "Not recorded: `python -m trainers.evaluate --record` did not measure it yet when this package was made."
 LIMITS = """\
 - Not for deciding about a living being: no veterinary, legal, insurance or ownership question, and no search for
   stolen or dangerous dogs. A cosine over the threshold is a hint for a person who knows the dogs.
@@ -49,15 +41,18 @@ def model_card(manifest: Manifest) -> str:
         f"vector of {manifest.recognition.dimension} numbers that is close for the same dog.\nMade from revision "
         f"`{manifest.git_revision}`; this file is written by `python -m trainers.evaluate --record`.\n"
         "Licence: AGPL-3.0.",
-        "Recipe": RECIPE,
+        "Recipe": recipe_section(metrics.get("training", {})),
         "Trained on": _sources(manifest),
         "Same dog or not": _verification(metrics["verification"]),
+        "With intervals": _intervals(metrics.get("evaluation")),
+        "Weaknesses": _weaknesses(metrics.get("evaluation")),
         "Detection": _detection(metrics["detection"], manifest.detection.min_score),
         "Face points": _keypoints(metrics["keypoints"]),
         "Crop": f"Preference: {', '.join(manifest.crop.preference)}; body padding {manifest.crop.body_padding}.\n"
         f"{manifest.crop.reason}.",
         "Thresholds": f"Same dog {manifest.thresholds.same_dog}, FAR 1 % {manifest.thresholds.far_1_percent}, "
         f"FAR 0.1 % {manifest.thresholds.far_01_percent} (cosine): {manifest.thresholds.source}.",
+        "Probability": calibration_section(manifest),
         "Graphs": _graphs(metrics["export"]),
         "What it must not be used for": LIMITS,
     }
@@ -81,6 +76,36 @@ def _verification(record: dict[str, Any]) -> str:
             f"{photos['with_visible_face']} a visible face."
         )
     return "\n\n".join(parts)
+
+
+def _intervals(record: dict[str, Any] | None) -> str:
+    """The tables of ``immich-dogs evaluate`` for the test dogs; those of the validation dogs stay in the manifest."""
+    if record is None:
+        return NOT_RECORDED
+    parts = [record["protocol"]]
+    for part in tables(EVALUATION.validate_python(record["test"]["figures"])):
+        head = "| " + " | ".join(part.headings) + " |"
+        rows = ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in part.rows]
+        body = "\n".join([head, "|---" * len(part.headings) + "|", *rows])
+        parts.append(f"**{part.title}**. {part.note}\n\n{body}")
+    return "\n\n".join(parts)
+
+
+def _cell(cell: Cell) -> str:
+    """A figure and its interval.
+
+    >>> _cell(None), _cell("all")
+    ('n/a', 'all')
+    """
+    value, interval = cell_text(cell)
+    return f"{value} ({interval})" if interval else value
+
+
+def _weaknesses(record: dict[str, Any] | None) -> str:
+    if record is None:
+        return NOT_RECORDED
+    test = record["test"]
+    return weaknesses_section(EVALUATION.validate_python(test["figures"]), test["confusions"])
 
 
 def _detection(record: dict[str, Any], default: float) -> str:

@@ -21,6 +21,7 @@ KEYPOINT = KeypointSpec(
     input=InputSpec(name="images", side=224, mean=LITE_MEAN, std=LITE_STD, resize="letterbox"),
     output="keypoints",
     padding=0.05,
+    close_up_padding=0.35,
     min_face_score=0.5,
 )
 RECOGNITION = RecognitionSpec(

@@ -11,14 +11,17 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from immich_dog_plugin.model_package import ModelPackage
+from immich_dog_plugin.model_package import Manifest, ModelPackage
 
 from .detector.network import ExportedDetector, one_class_network
-from .embedder.network import RANDOM, EmbedderNetwork, embedder_network
+from .embedder.network import RANDOM, Architecture, EmbedderNetwork, embedder_network
 from .graph import read_weights
 from .keypoints.network import ExportedKeypoints, keypoint_network
+from .records import Record
 
 Network = TypeVar("Network", bound=nn.Module)
+# Of the embedders that were exported before packages carried the records of their runs.
+UNRECORDED = Architecture("tf_efficientnet_lite2", pooling="average", side=260)
 FOLDED_BIAS = ".weight_bias"  # how the exporter names the bias of a batch normalisation folded into a convolution
 
 
@@ -34,7 +37,16 @@ def keypoints_from(package: ModelPackage) -> ExportedKeypoints:
 
 def embedder_from(package: ModelPackage) -> EmbedderNetwork:
     """The embedder that ships."""
-    return _filled(embedder_network(weights=RANDOM), package.model_path("recognition"))
+    return _filled(embedder_network(architecture_of(package.manifest), RANDOM), package.model_path("recognition"))
+
+
+def architecture_of(manifest: Manifest) -> Architecture:
+    """The embedder's backbone and pooling, as the record of its run says, and the side that its graph takes."""
+    training = manifest.metrics.get("training", {}).get("recognition")
+    if training is None:
+        return UNRECORDED
+    recipe = Record.model_validate(training).recipe
+    return Architecture(recipe["backbone"], recipe["pooling"], manifest.recognition.input.side)
 
 
 def _filled(network: Network, graph: Path) -> Network:
@@ -43,7 +55,7 @@ def _filled(network: Network, graph: Path) -> Network:
 
 
 def fill(network: nn.Module, weights: dict[str, torch.Tensor]) -> None:
-    """Fill every convolution and linear layer; a folded batch normalisation becomes one that only adds its bias.
+    """Fill every layer from weights of its name; a folded batch normalisation becomes one that only adds its bias.
 
     Raises:
         KeyError: the graph has no weights for a layer.
@@ -65,3 +77,6 @@ def fill(network: nn.Module, weights: dict[str, torch.Tensor]) -> None:
                 module.running_mean.zero_()
                 module.running_var.fill_(1 - module.eps)
                 folded = None
+            else:
+                for part, parameter in module.named_parameters(prefix=name, recurse=False):
+                    parameter.copy_(weights[part])

@@ -9,7 +9,6 @@ is the least or as good as it. Leaves the network in ``runs/embedder/last.pt``, 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,17 +17,19 @@ from pathlib import Path
 import torch
 
 from immich_dog_plugin.errors import DogPluginError
-from immich_dog_plugin.library.output import whole_file
 from immich_dog_plugin.model_package import DEFAULT_PACKAGE, ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
 
 from ..data.entries import FOLDER, VAL, read_entries
 from ..dogs_found import crop_of, find_dogs, table
+from ..records import Recorder, known_record
 from ..runs import Checkpoint, start_run
 from .features import network_features
+from .material import by_set
 from .network import RANDOM, EmbedderNetwork, embedder_network
 from .recipe import RUN as TUNED
 from .recipe import Recipe
+from .seeds import read_seeds
 from .trained import load_trained as load_tuned
 from .trained import recipe_of
 from .validate import ALL, CROSS_SESSION, SAME_EER, Figures, figures_of, known_photos
@@ -58,8 +59,17 @@ def main() -> None:
 def fit(tuned: Path, data: Path, package: str, shares: list[float], run: Path) -> None:
     """Choose the share of the way to the best epoch of the run ``tuned``, and write the network to ``run``."""
     recipe = recipe_of(tuned)
+    entries = read_entries(data / VAL)
+    recorder = Recorder(
+        run,
+        "trainers.embedder.fit",
+        {**recipe.state_dict(), "package": package, "shares": list(shares)},
+        {"val": by_set(entries)},
+        earlier=known_record(tuned),
+        seeds=read_seeds(tuned),
+    )
     opened = ModelPackage.open(package)
-    photos = known_photos(read_entries(data / VAL))
+    photos = known_photos(entries)
     found = find_dogs(DogPipeline.open(opened), photos)
     side = recipe.architecture.input.side
     rows = {}
@@ -76,9 +86,9 @@ def fit(tuned: Path, data: Path, package: str, shares: list[float], run: Path) -
     log.info("share %s is kept in %s", share, run)
     recipe = replace(recipe, share=share)
     Checkpoint(run / "last.pt", recipe=recipe, network=load_tuned(tuned, share)).save(epoch=0)
-    measured = [{"picture": title, "share": way, "figures": figures} for (title, way), figures in rows.items()]
-    with whole_file(run / "record.json") as partial:
-        partial.write_text(json.dumps({"recipe": recipe.state_dict(), "measured": measured}, indent=1) + "\n")
+    recorder.recipe["share"] = share
+    history = [{"picture": title, "share": way, "figures": figures} for (title, way), figures in rows.items()]
+    recorder.write(epochs=0, kept_epoch=None, validation=rows["crop in service", share], history=history)
 
 
 def best_share(figures: Mapping[float, Figures]) -> float:

@@ -1,8 +1,7 @@
-"""What happened epoch by epoch: for the checkpoint, for TensorBoard, as a picture and as JSON."""
+"""What happened epoch by epoch: for the checkpoint, for the record, for TensorBoard and as a picture."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +49,12 @@ class History:
         return None if self.best is None else self.records[self.best]["figures"]
 
     @property
+    def figures_of_kept(self) -> Figures:
+        """Validation figures of the best epoch, of the start before there is one."""
+        figures: Figures = self.records[self.best or 0]["figures"]
+        return figures
+
+    @property
     def epochs_since_best(self) -> int:
         """How many epochs have brought nothing."""
         return len(self.records) - 1 - (self.best or 0)
@@ -62,10 +67,8 @@ class History:
         """From the checkpoint."""
         self.records, self.best = list(state_dict["records"]), state_dict["best"]
 
-    def write(self, run: Path, recipe: dict[str, Any]) -> None:
-        """``record.json`` (recipe and history), ``curves.png`` and TensorBoard's files, all of the whole run so far."""
-        with whole_file(run / "record.json") as partial:
-            partial.write_text(json.dumps({"recipe": recipe, **self.state_dict()}, indent=1) + "\n")
+    def draw(self, run: Path) -> None:
+        """``curves.png`` and TensorBoard's files, of the whole run so far."""
         self._draw(run / "curves.png")
         self._tell_tensorboard(run / "tensorboard")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from ..data.entries import BREEDS, TRAIN, VAL, Entry, read_entries
 from ..data.masks import MASKS, Masks
+from ..records import Counts
 from ..runs import TrainingError
 from .recipe import Recipe
 
@@ -52,6 +54,22 @@ class Material:
     def files(self) -> list[Path]:
         """Where they lie."""
         return [entry.file_path for entry in self.entries]
+
+    @property
+    def counts(self) -> dict[str, dict[str, Counts]]:
+        """How much of each collection there is, by use, for the record."""
+        return {"known dogs": by_set(self.known), "breed photos": by_set(self.bred), "val": by_set(self.val)}
+
+
+def by_set(entries: Sequence[Entry]) -> dict[str, Counts]:
+    """Photos, dogs and breeds of each set; None where no dog or no breed of it is known."""
+    counts = {}
+    for name in sorted({entry.set for entry in entries}):
+        part = [entry for entry in entries if entry.set == name]
+        dogs = {entry.identity_label for entry in part} - {None}
+        breeds = {entry.breed_label for entry in part} - {None}
+        counts[name] = Counts(photos=len(part), dogs=len(dogs) or None, breeds=len(breeds) or None)
+    return counts
 
 
 def _listed(file: Path) -> list[Entry]:

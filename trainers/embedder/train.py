@@ -26,7 +26,7 @@ from ..distributed import Processes, processes
 from ..runs import start_run
 from .material import Material
 from .recipe import RUN, Recipe, add_options, recipe_from
-from .seeds import spread_table
+from .seeds import spread_table, write_seeds
 from .training import train
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def train_seeds(recipe: Recipe, args: argparse.Namespace, here: Processes) -> None:
-    """Every seed's run, and with several the table of their best epochs in ``seeds.md``."""
+    """Every seed's run, and with several the figures of their best epochs: ``seeds.json``, ``seeds.md``."""
     seeds = range(recipe.seed, recipe.seed + args.seeds)
     figures = {}
     for seed in seeds:
@@ -66,9 +66,8 @@ def train_seeds(recipe: Recipe, args: argparse.Namespace, here: Processes) -> No
         if best is not None:
             figures[seed] = best
     if len(figures) > 1 and here.first:
-        table = spread_table(figures)
-        (args.run / "seeds.md").write_text(table + "\n")
-        log.info("best epochs:\n%s", table)
+        write_seeds(args.run, figures)
+        log.info("best epochs:\n%s", spread_table(figures))
 
 
 if __name__ == "__main__":

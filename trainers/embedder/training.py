@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..distributed import Processes
 from ..interpolate import interpolate
+from ..records import Recorder
 from ..runs import Checkpoint, Stateful, TrainingError, one_cycle, seed_everything
 from .batches import Batches
 from .history import History
@@ -32,6 +33,7 @@ from .validate import in_words, known_photos, validate
 
 log = logging.getLogger(__name__)
 MAX_GRADIENT = 5.0
+COMMAND = "trainers.embedder.train"
 
 
 def train(recipe: Recipe, run: Path, material: Material, processes: Processes, workers: int = 1) -> History:
@@ -95,6 +97,8 @@ class Training:
             "history": self.history,
         }
         self._last, self._best = (Checkpoint(run / name, **parts) for name in (LAST, BEST))
+        continues = (run / LAST).is_file()
+        self._recorder = Recorder(run, COMMAND, recipe.state_dict(), material.counts, continues=continues)
 
     def resume(self) -> int:
         """Load the last epoch if there is one; the number of the next, 0 where nothing was done yet.
@@ -136,7 +140,13 @@ class Training:
         if is_best:
             self._best.save(epoch + 1)
         self._last.save(epoch + 1)
-        self.history.write(self.run, self.recipe.state_dict())
+        self._recorder.write(
+            epochs=epoch,
+            kept_epoch=self.history.best or 0,
+            validation=self.history.figures_of_kept,
+            history=self.history.records,
+        )
+        self.history.draw(self.run)
         of_losses = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
         log.info(
             "epoch %d of %d%s: %s (%s, %.0f s)",

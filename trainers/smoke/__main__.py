@@ -3,8 +3,8 @@
 Shows in minutes that the commands of ``README.md`` fit together, from the lists of photos to the model card. A dozen
 dogs and a few steps make no good network: the package is worth nothing.
 
-``FOLDER`` holds a folder of photos per dog, and one named ``no-dog``. The detector is the shipped one, because its
-starting weights are not on every machine; the keypoint network trains on from the shipped one.
+``FOLDER`` holds a folder of photos per dog, and one named ``no-dog``. The detector is kept from the shipped package,
+because its starting weights are not on every machine; the keypoint network trains on from the shipped one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from immich_dog_plugin.model_package import DEFAULT_PACKAGE, ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
 
 from ..runs import Checkpoint
-from ..warm_start import detector_from, keypoints_from
+from ..warm_start import keypoints_from
 from .layout import lay_out
 
 log = logging.getLogger(__name__)
@@ -36,8 +36,9 @@ trainers.data --source shared data --source csv data/breeds.csv --data data
 trainers.keypoints.train --data data --start runs/shipped_keypoints --epochs 1 --batch 4 --side 128
 trainers.embedder.train --epochs 1 --steps 3 --dogs 2 --photos 2 --views 8 --train-side 128 --lr 1e-5
 trainers.embedder.fit --shares 0.25
-trainers.export --data data --out {PACKAGE}
+trainers.export --data data --out {PACKAGE} --keep detection
 trainers.choose --data data --package {PACKAGE}
+trainers.calibrate --data data --package {PACKAGE}
 trainers.evaluate --data data --package {PACKAGE} --record"""
 
 
@@ -55,7 +56,7 @@ def main() -> None:
         shutil.rmtree(args.out, ignore_errors=True)
         package = ModelPackage.open(DEFAULT_PACKAGE)
         lay_out(args.folder, args.out / "data", DogPipeline.open(package))
-        keep_shipped(package, args.out / "runs")
+        keep_keypoints(package, args.out / "runs" / "shipped_keypoints")
         for command in COMMANDS.splitlines():
             run(command.split(), args.out)
         made = ModelPackage.open(args.out / PACKAGE)
@@ -64,11 +65,10 @@ def main() -> None:
     log.info("\n%s is whole: made in %.0f s", made, time.perf_counter() - started)
 
 
-def keep_shipped(package: ModelPackage, runs: Path) -> None:
-    """Checkpoints of the shipped detector and keypoint network, as their training would have left them."""
-    Checkpoint(runs / "detector" / "last.pt", network=detector_from(package).network).save(epoch=0)
+def keep_keypoints(package: ModelPackage, run: Path) -> None:
+    """A checkpoint of the shipped keypoint network, as its training would have left it."""
     averaged = AveragedModel(keypoints_from(package).network, use_buffers=True)
-    Checkpoint(runs / "shipped_keypoints" / "last.pt", averaged=averaged).save(epoch=0)
+    Checkpoint(run / "last.pt", averaged=averaged).save(epoch=0)
 
 
 def run(command: Sequence[str], folder: Path) -> None:

@@ -20,11 +20,12 @@ from trainers.embedder.material import Material
 from trainers.embedder.objective import UNKNOWN
 from trainers.embedder.optimise import CLASSES, PROJECTION, learning_rate
 from trainers.embedder.recipe import Recipe
-from trainers.embedder.seeds import spread_table
+from trainers.embedder.seeds import read_seeds
 from trainers.embedder.start import starting_point
 from trainers.embedder.teacher import answers
 from trainers.embedder.trained import load_trained
 from trainers.embedder.validate import better, figures_of
+from trainers.records import read_record
 from trainers.runs import TrainingError
 
 from .drawn import entry, write_photo
@@ -136,13 +137,17 @@ def test_a_run_leaves_its_record_its_curves_and_tensorboard(lists: Path, tmp_pat
     history = run_of(replace(TINY, epochs=2), lists, tmp_path / "run")
     record = json.loads((tmp_path / "run" / "record.json").read_text())
     assert record["recipe"]["loss"] == "arcface"
-    assert [epoch["epoch"] for epoch in record["records"]] == [0, 1, 2]
-    assert record["records"][2]["losses"].keys() == {"identity", "views", "breed"}
-    assert record["best"] == history.best in (1, 2)
+    assert [epoch["epoch"] for epoch in record["history"]] == [0, 1, 2]
+    assert record["history"][2]["losses"].keys() == {"identity", "views", "breed"}
+    assert record["kept_epoch"] == history.best in (1, 2)
+    assert record["validation"] == history.figures_of_best
+    assert record["epochs"] == 2
+    assert record["data"]["known dogs"] == {"drawn": {"photos": 18, "dogs": 6, "breeds": 2}}
+    assert record["data"]["breed photos"] == {"drawn": {"photos": 8, "dogs": None, "breeds": 2}}
     assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
     assert [event.step for event in events.Scalars("eer/cross-session")] == [0, 1, 2]
-    assert events.Scalars("loss/identity")[-1].value == pytest.approx(record["records"][2]["losses"]["identity"])
+    assert events.Scalars("loss/identity")[-1].value == pytest.approx(record["history"][2]["losses"]["identity"])
 
 
 @pytest.mark.parametrize("options", [{"loss": "subcenter", "views": 0}, {"loss": "triplet"}, {"loss": "views"}])
@@ -351,14 +356,6 @@ def test_a_run_learns_from_a_teacher(lists: Path, tmp_path: Path) -> None:
     assert run_of(recipe, lists, tmp_path / "run").records[1]["losses"]["teacher"] > 0
 
 
-def test_the_spread_over_seeds_is_a_table() -> None:
-    table = spread_table({1: figures(0.1, 0.8), 2: figures(0.2, 0.9), 3: figures(0.3, 1.0)}).splitlines()
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
-    column = cells[0].index("cross-session: EER")
-    assert [row[column] for row in cells[2:]] == ["0.100", "0.200", "0.300", "0.200 ± 0.100"]
-    assert cells[-1][cells[0].index("all: TAR@0.1%")] == "n/a"
-
-
 def test_the_share_with_the_larger_tar_is_taken_among_equal_errors_over_many_days() -> None:
     assert fit.best_share({0.0: figures(0.04, 0.84), 0.25: figures(0.036, 0.86), 1.0: figures(0.06, 0.9)}) == 0.25
 
@@ -372,9 +369,13 @@ def test_the_command_trains_every_seed_and_tells_the_spread(
         --dogs 4 --photos 2 --epochs 1 --steps 1"""
     monkeypatch.setattr(sys, "argv", command.split())
     train.main()
-    assert {path.name for path in run.iterdir()} == {"seed_1", "seed_2", "seeds.md", "log.txt"}
+    assert {path.name for path in run.iterdir()} == {"seed_1", "seed_2", "seeds.md", "seeds.json", "log.txt"}
     assert "mean ± spread" in (run / "seeds.md").read_text()
     assert "best epochs" in (run / "log.txt").read_text()
+    seeds = read_seeds(run / "seed_2")
+    assert seeds.keys() == {1, 2}
+    assert seeds[2] == read_record(run / "seed_2").validation
+    assert read_seeds(run) == {}
 
 
 def test_bad_options_end_the_command_with_cause_and_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

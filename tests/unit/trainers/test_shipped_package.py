@@ -16,8 +16,8 @@ from trainers.embedder.network import DIMENSION, backbone_network
 from trainers.export import MAX_BYTES
 from trainers.graph import read_weights
 from trainers.parity import compare, difference
-from trainers.specs import DETECTION, KEYPOINT, RECOGNITION
-from trainers.warm_start import detector_from, embedder_from, keypoints_from
+from trainers.specs import DETECTION, KEYPOINT
+from trainers.warm_start import architecture_of, detector_from, embedder_from, keypoints_from
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -57,8 +57,8 @@ def test_each_shipped_graph_answers_as_its_network(
 
 
 def test_the_shipped_embedder_was_tuned_behind_its_frozen_layers(shipped: ModelPackage) -> None:
-    public, tuned = backbone_network().eval(), embedder_from(shipped).backbone
-    images = torch.from_numpy(pictures(RECOGNITION, 4))
+    public, tuned = backbone_network(architecture_of(shipped.manifest)).eval(), embedder_from(shipped).backbone
+    images = torch.from_numpy(pictures(shipped.manifest.recognition, 4))
     with torch.inference_mode():
         layers = difference(first_layers(public)(images).numpy(), first_layers(tuned)(images).numpy())
         features = difference(public(images).numpy(), tuned(images).numpy())
@@ -101,7 +101,7 @@ def half_step(weight: torch.Tensor) -> float:
 def test_the_manifest_reads_pictures_as_training_did(shipped: ModelPackage) -> None:
     for spec, trained in ((shipped.manifest.detection, DETECTION), (shipped.manifest.keypoint, KEYPOINT)):
         assert spec.input == trained.input
-    assert shipped.manifest.recognition.input == RECOGNITION.input
+    assert shipped.manifest.recognition.input == architecture_of(shipped.manifest).input
     assert shipped.manifest.keypoint.padding == KEYPOINT.padding
 
 

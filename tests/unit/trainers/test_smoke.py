@@ -47,14 +47,14 @@ def test_a_folder_per_dog_becomes_data_that_the_commands_read(tmp_path: Path) ->
     lay_out(folder_of_dogs(tmp_path / "dogs", 10), data, Teacher())  # type: ignore[arg-type]
 
     splits = {split: {photo.dog for photo in read_identities(data, split)} for split in ("train", "val", "test")}
-    assert {split: len(dogs) for split, dogs in splits.items()} == {"train": 3, "val": 3, "test": 2}
+    assert {split: len(dogs) for split, dogs in splits.items()} == {"train": 2, "val": 4, "test": 2}
     assert not splits["train"] & splits["val"] | splits["val"] & splits["test"] | splits["train"] & splits["test"]
     assert all(photo.file.is_file() for photo in read_shared(data))
 
     breeds = read_csv(data / "breeds.csv")
     assert [photo.breed for photo in breeds] == ["dog00"] * 4 + ["dog01"] * 4
     assert all(photo.file.is_file() and photo.dog is None for photo in breeds)
-    assert len(measuring_photos(data)) == 2 + 2 + 3 * 4 + 2 * 4  # with a dog, without, validation and test dogs
+    assert len(measuring_photos(data)) == 2 + 2 + 4 * 4 + 2 * 4  # with a dog, without, validation and test dogs
 
 
 def test_every_split_has_dogs_with_a_face_and_dogs_without(tmp_path: Path) -> None:
@@ -71,5 +71,5 @@ def test_every_split_has_dogs_with_a_face_and_dogs_without(tmp_path: Path) -> No
 
 
 def test_too_few_dogs_are_an_error_that_says_how_to_draw_more(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"holds 5 dogs where 9 are needed.*harness.drawn_dogs"):
+    with pytest.raises(TrainingError, match=r"holds 5 dogs where 10 are needed.*harness.drawn_dogs"):
         lay_out(folder_of_dogs(tmp_path / "dogs", 5), tmp_path / "data", Teacher())  # type: ignore[arg-type]
