@@ -11,7 +11,7 @@ import torch
 from immich_dog_plugin.stages.detector import Detections
 from trainers.data.duplicates import SeenPhotos, difference_hash
 from trainers.detector.measure import best_inside, counts, pasted
-from trainers.detector.network import COCO_DOG, coco_network, one_class_network
+from trainers.detector.network import COCO_DOG, ExpectedDistances, coco_network, one_class_network
 from trainers.detector.prepare import Example, hold_out, is_held_out, write
 from trainers.detector.train import keep_share, load_trained, save
 from trainers.interpolate import interpolate
@@ -32,6 +32,21 @@ def test_the_one_class_head_gives_the_scores_of_cocos_dog_row() -> None:
     assert one_class.shape == (2, 5, 84)
     torch.testing.assert_close(one_class[:, :4], all_classes[:, :4])
     torch.testing.assert_close(one_class[:, 4], all_classes[:, 4 + COCO_DOG], rtol=1e-5, atol=1e-9)
+
+
+def test_expected_distances_are_those_of_the_softmax_that_ultralytics_takes() -> None:
+    from ultralytics.nn.modules.block import DFL
+
+    logits = 8 * torch.randn(2, 4 * 16, 84, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(ExpectedDistances(16)(logits), DFL(16)(logits), rtol=1e-5, atol=1e-5)
+
+
+def test_expected_distances_of_huge_logits_are_numbers() -> None:
+    logits = torch.zeros(1, 4 * 16, 1)
+    logits[0, 5] = 1000.0  # the first side is surely 5, of the others nothing is known
+    expected = torch.tensor([5.0, 7.5, 7.5, 7.5])
+    torch.testing.assert_close(ExpectedDistances(16)(logits)[0, :, 0], expected)
 
 
 def test_weights_part_of_the_way_lie_between_start_and_end() -> None:

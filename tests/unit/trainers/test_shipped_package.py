@@ -87,8 +87,8 @@ def test_the_shipped_detector_was_trained(shipped: ModelPackage) -> None:
     shipped_state = detector_from(shipped).network.state_dict()
     moved = [
         name
-        for name, weight in start.items()
-        if name.endswith("conv.weight") and (weight - shipped_state[name]).abs().max() > 2 * half_step(weight)
+        for name, weight in shipped_state.items()
+        if name.endswith("conv.weight") and (weight - start[name]).abs().max() > 2 * half_step(start[name])
     ]
     assert len(moved) > 30
 
