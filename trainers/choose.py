@@ -3,17 +3,23 @@
 The crop is chosen by the equal error rate over the dogs photographed on many days, because a crop that holds much
 background looks good on dogs of one session for the wrong reason. Crops that are as good by it as ten dogs can tell are
 told apart by the share of photos whose nearest other photo shows the same dog.
+
+The cosine from which two photos show the same dog is chosen by what Immich would make of homes of these dogs: as many
+dogs as possible in one person of their own, and no more than one in twenty in a person that another dog is in too.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from rich.progress import track
 
+from immich_dog_plugin.evaluation.embedded import EmbeddedPhotos
+from immich_dog_plugin.evaluation.household import ARRIVALS, Household, household
 from immich_dog_plugin.evaluation.metrics import far_threshold
 from immich_dog_plugin.evaluation.pairs import verification_pairs
 from immich_dog_plugin.geometry import FloatArray
@@ -29,9 +35,9 @@ from .keypoints.measure import best_face_threshold, estimate
 MANY_DAYS = "stdove"
 SAME_EER = 0.005  # a smaller difference means nothing on so few dogs
 PADDINGS = (0.0, 0.05, 0.1, 0.2)
-# Groups of validation dogs by threshold: at a false accept rate of 1 % a fifth of the dogs share a group with another
-# dog, at 0.5 % one in fourteen, at 0.3 % as many but more dogs are split. A merge costs a user more than a split.
-SAME_DOG_FAR = 0.005
+# A merge costs a user more than a split: two persons are united with a click, one is taken apart photo by photo.
+MAX_MERGED = 0.05
+FARS = tuple(np.geomspace(0.0002, 0.02, 21).tolist())  # false accept rates whose thresholds are compared
 FACES = (
     FaceChipSpec(eye_distance=0.34, eye_height=0.42),
     FaceChipSpec(eye_distance=0.26, eye_height=0.42),
@@ -62,7 +68,7 @@ def main() -> None:
     name = best_crop({name: figures for name, (crop, _, figures) in measured.items() if crop is not None})
     crop, embeddings, _ = measured[name]
     print("\nchosen:", name)
-    write_manifest(args.package, chosen(package.manifest, name, measured, crop, thresholds(embeddings, photos)))
+    write_manifest(args.package, chosen(package.manifest, name, measured, crop, thresholds(embeddings, found)))
 
 
 def candidates() -> dict[str, CropSpec | None]:
@@ -99,18 +105,61 @@ def best_crop(figures: Mapping[str, Mapping[str, dict[str, Any]]]) -> str:
     return max(equals, key=lambda name: (figures[name]["all"]["top_1"], -figures[name][MANY_DAYS]["eer"]))
 
 
-def thresholds(embeddings: FloatArray, photos: list[IdentityPhoto]) -> Thresholds:
-    """Cosines at fixed false accept rates over all validation pairs."""
-    pairs = verification_pairs(
-        embeddings, np.array([photo.dog for photo in photos]), np.array([photo.group for photo in photos])
-    )
+def thresholds(embeddings: FloatArray, found: Sequence[FoundDog]) -> Thresholds:
+    """Cosines at fixed false accept rates over all validation pairs, and the one that homes of these dogs choose."""
+    photos = embedded(embeddings, found)
+    pairs = verification_pairs(photos.embeddings, photos.labels, photos.groups)
+    homes = {far: homes_at(photos, far_threshold(pairs, far)) for far in track(FARS, description="Homes")}
+    for far, of_arrivals in homes.items():
+        told = "; ".join(f"{name}: {in_words(home)}" for name, home in zip(ARRIVALS, of_arrivals, strict=True))
+        print(f"FAR {far:.2%}, cosine {far_threshold(pairs, far):.3f}: {told}")
+    far = best_far(homes)
+    told = "; ".join(f"photos {name}: {in_words(home)}" for name, home in zip(ARRIVALS, homes[far], strict=True))
     return Thresholds(
-        same_dog=round(far_threshold(pairs, SAME_DOG_FAR), 4),
+        same_dog=round(far_threshold(pairs, far), 4),
         far_1_percent=round(far_threshold(pairs, 0.01), 4),
         far_01_percent=round(far_threshold(pairs, 0.001), 4),
-        source=f"{len(pairs.impostor)} impostor pairs of {len({p.dog for p in photos})} validation dogs; "
-        f"'same dog' accepts {SAME_DOG_FAR:.1%} of them",
+        source=f"{len(pairs.impostor)} impostor pairs of {len(np.unique(photos.labels))} validation dogs; 'same dog' "
+        f"accepts {far:.2%} of them, chosen in homes of these dogs ({told})",
     )
+
+
+def embedded(embeddings: FloatArray, found: Sequence[FoundDog]) -> EmbeddedPhotos:
+    """Validation photos as the simulation takes them; when they were taken is not known."""
+    photos = [dog.photo for dog in found]
+    return EmbeddedPhotos(
+        embeddings=embeddings,
+        labels=np.array([photo.dog for photo in photos]),
+        groups=np.array([photo.group for photo in photos]),
+        sets=np.array([photo.set for photo in photos]),
+        sessions=np.array([""] * len(photos)),
+        dogs=np.array([dog.best.dogs for dog in found]),
+        times=np.full(len(photos), np.nan),
+        keys=[str(photo.file) for photo in photos],
+    )
+
+
+def homes_at(photos: EmbeddedPhotos, threshold: float) -> list[Household]:
+    """What becomes of the dogs at a threshold, for both ways in which photos arrive."""
+    return [household(photos, 1 - threshold, arrival=arrival) for arrival in ARRIVALS]
+
+
+def best_far(homes: Mapping[float, Sequence[Household]]) -> float:
+    """The false accept rate with the most dogs in one person of their own among those that merge few enough.
+
+    Both are means over the ways in which photos arrive. Where every rate merges more, the one that merges least.
+    """
+
+    def mean(far: float, share: Literal["merged", "one_person"]) -> float:
+        return float(np.mean([getattr(home, share).value for home in homes[far]]))
+
+    few = [far for far in homes if mean(far, "merged") <= MAX_MERGED]
+    return max(few, key=lambda far: mean(far, "one_person")) if few else min(homes, key=lambda far: mean(far, "merged"))
+
+
+def in_words(home: Household) -> str:
+    """The two shares that decide."""
+    return f"{home.one_person.value:.1%} in one person of their own, {home.merged.value:.1%} merged"
 
 
 def chosen(manifest: Manifest, name: str, measured: Measured, crop: CropSpec | None, limits: Thresholds) -> Manifest:
