@@ -1,101 +1,155 @@
-"""How far to go from the starting to the tuned weights: ``python -m trainers.embedder.fit``.
+"""How far to go from the starting to the tuned weights, and what to project onto: ``python -m trainers.embedder.fit``.
 
 All the way, a network that was tuned on a few thousand photos has forgotten some of what it could tell apart; part of
-the way keeps most of both. The share is chosen on validation dogs, on the crops that a package cuts out in service:
-the largest TAR at FAR 1 % over all dogs, among the shares whose equal error rate over dogs photographed on many days
-is the least or as good as it. Leaves the network in ``runs/embedder/last.pt``, recipe and figures in ``record.json``.
+the way keeps most of both. Several runs of one recipe are averaged: ``--tuned runs/views/seed_*``. The 512 directions
+are then fitted anew on the network's features of photos that train.
+
+Share and directions are chosen on validation dogs, on the crops that a package cuts out in service: the largest TAR at
+FAR 1 % over all dogs, among the candidates whose equal error rate over dogs photographed on many days is the least or
+as good as it. Leaves the network in ``runs/embedder/last.pt``, recipe and figures in ``record.json``.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from immich_dog_plugin.errors import DogPluginError
+from immich_dog_plugin.geometry import FloatArray
+from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.model_package import DEFAULT_PACKAGE, ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
 
-from ..data.entries import FOLDER, VAL, read_entries
+from ..data.entries import BREEDS, FOLDER, TRAIN, VAL, Entry, read_entries
 from ..dogs_found import crop_of, find_dogs, table
-from ..records import Recorder, known_record
+from ..records import Recorder, known_record, portable
 from ..runs import Checkpoint, start_run
 from .features import network_features
 from .material import by_set
-from .network import RANDOM, EmbedderNetwork, embedder_network
+from .network import DIMENSION, RANDOM, EmbedderNetwork, embedder_network
+from .projection import principal_directions, projection_layer
 from .recipe import RUN as TUNED
 from .recipe import Recipe
 from .seeds import read_seeds
-from .trained import load_trained as load_tuned
-from .trained import recipe_of
+from .trained import common_recipe, load_averaged
 from .validate import ALL, CROSS_SESSION, SAME_EER, Figures, figures_of, known_photos
 
 log = logging.getLogger(__name__)
 RUN = Path("runs/embedder")
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+COMMON = (0, 1)
+BREED_PHOTOS = 1500  # beside those of known dogs: enough for 512 directions
+SERVED = "crop in service"
+
+
+class Candidate(NamedTuple):
+    """A share of the way from the starting to the tuned weights, and how many common directions are left out."""
+
+    share: float
+    common: int
+
+    def __str__(self) -> str:
+        return f"share {self.share}, {self.common} directions out"
 
 
 def main() -> None:
-    """Measure every share, print the tables, keep the best."""
+    """Measure every candidate, print the tables, keep the best."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=FOLDER, help="lists of photos, made by python -m trainers.data")
-    parser.add_argument("--tuned", type=Path, default=TUNED, help="a run of python -m trainers.embedder.train")
+    parser.add_argument(
+        "--tuned", type=Path, nargs="+", default=[TUNED], help="runs of python -m trainers.embedder.train, averaged"
+    )
     parser.add_argument("--package", default=DEFAULT_PACKAGE, help="whose detector, keypoints and crop are used")
-    parser.add_argument("--shares", type=float, nargs="+", default=SHARES, help="one alone is taken without a choice")
+    parser.add_argument("--shares", type=float, nargs="+", default=SHARES, help="of the way; one is taken unmeasured")
+    parser.add_argument(
+        "--common", type=int, nargs="+", default=COMMON, help="how many directions that all dogs share are left out"
+    )
     parser.add_argument("--run", type=Path, default=RUN)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     try:
         start_run(args.run, seed=1, threads=args.threads)
-        fit(args.tuned, args.data, args.package, args.shares, args.run)
+        fit(args.tuned, args.data, args.package, args.shares, args.common, args.run)
     except DogPluginError as error:
         raise SystemExit(str(error)) from error
 
 
-def fit(tuned: Path, data: Path, package: str, shares: list[float], run: Path) -> None:
-    """Choose the share of the way to the best epoch of the run ``tuned``, and write the network to ``run``."""
-    recipe = recipe_of(tuned)
+def fit(
+    tuned: Sequence[Path], data: Path, package: str, shares: Sequence[float], common: Sequence[int], run: Path
+) -> None:
+    """Choose among the candidates for the averaged runs ``tuned``, and write the network to ``run``."""
+    recipe = common_recipe(tuned)
     entries = read_entries(data / VAL)
+    projected = entries_to_project(data)
     recorder = Recorder(
         run,
         "trainers.embedder.fit",
-        {**recipe.state_dict(), "package": package, "shares": list(shares)},
-        {"val": by_set(entries)},
-        earlier=known_record(tuned),
-        seeds=read_seeds(tuned),
+        {**recipe.state_dict(), "package": package, "averaged": ", ".join(str(portable(one)) for one in tuned)},
+        {"directions": by_set(projected), "val": by_set(entries)},
+        earlier=known_record(tuned[0]),
+        seeds=read_seeds(tuned[0]),
     )
     opened = ModelPackage.open(package)
     photos = known_photos(entries)
     found = find_dogs(DogPipeline.open(opened), photos)
     side = recipe.architecture.input.side
-    rows = {}
-    for title, crop in (("whole photo", None), ("crop in service", opened.manifest.crop)):
-        cuts = [crop_of(dog, crop, side) for dog in found]
-        for share in shares:
-            network = load_tuned(tuned, share)
-            embeddings = network_features(network, cuts, lambda cut: cut, network.input, f"{title}, share {share}")
-            rows[title, share] = figures_of(embeddings, photos)
+    crops = {"whole photo": None, SERVED: opened.manifest.crop}
+    pictures = {title: [crop_of(dog, crop, side) for dog in found] for title, crop in crops.items()}
+
+    files = [entry.file_path for entry in projected]
+    directions: dict[Candidate, FloatArray] = {}
+    rows: dict[tuple[str, Candidate], Figures] = {}
+    for share in shares:
+        network = load_averaged(tuned, share)
+        features = network_features(network.backbone, files, read_photo, network.input, f"Share {share}: directions")
+        for left_out in common:
+            directions[Candidate(share, left_out)] = principal_directions(features, DIMENSION, left_out)
+        for title, cuts in pictures.items():
+            features = network_features(
+                network.backbone, cuts, lambda cut: cut, network.input, f"Share {share}: {title}"
+            )
+            for left_out in common:
+                candidate = Candidate(share, left_out)
+                rows[title, candidate] = figures_of(projected_onto(directions[candidate], features), photos)
     for group in (ALL, CROSS_SESSION):
-        shown = {f"{title}, share {share}": figures[group] for (title, share), figures in rows.items()}
+        shown = {f"{title}, {candidate}": figures[group] for (title, candidate), figures in rows.items()}
         log.info("%s\n%s", group, table(shown))
-    share = best_share({share: figures for (title, share), figures in rows.items() if title == "crop in service"})
-    log.info("share %s is kept in %s", share, run)
-    recipe = replace(recipe, share=share)
-    Checkpoint(run / "last.pt", recipe=recipe, network=load_tuned(tuned, share)).save(epoch=0)
-    recorder.recipe["share"] = share
-    history = [{"picture": title, "share": way, "figures": figures} for (title, way), figures in rows.items()]
-    recorder.write(epochs=0, kept_epoch=None, validation=rows["crop in service", share], history=history)
+
+    best = best_candidate({candidate: figures for (title, candidate), figures in rows.items() if title == SERVED})
+    log.info("%s: kept in %s", best, run)
+    network = load_averaged(tuned, best.share)
+    network.projection = projection_layer(directions[best])
+    Checkpoint(run / "last.pt", recipe=replace(recipe, share=best.share), network=network).save(epoch=0)
+    recorder.recipe |= best._asdict()
+    history = [{"picture": title, **of._asdict(), "figures": figures} for (title, of), figures in rows.items()]
+    recorder.write(epochs=0, kept_epoch=None, validation=rows[SERVED, best], history=history)
 
 
-def best_share(figures: Mapping[float, Figures]) -> float:
-    """The share with the best TAR among those within ``SAME_EER`` of the least error rate over many days."""
+def entries_to_project(data: Path) -> list[Entry]:
+    """Photos that train, of known dogs and of breeds: the directions are fitted on them."""
+    bred = read_entries(data / BREEDS)
+    order = np.random.default_rng(1).permutation(len(bred))
+    return [*read_entries(data / TRAIN), *(bred[index] for index in order[:BREED_PHOTOS])]
+
+
+def projected_onto(directions: FloatArray, features: FloatArray) -> FloatArray:
+    """Features ``(n, d)`` as unit vectors of 512 numbers, as the network with these directions answers them."""
+    embeddings = features @ directions.T
+    return np.asarray(embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True), dtype=np.float32)
+
+
+def best_candidate(figures: Mapping[Candidate, Figures]) -> Candidate:
+    """The one with the best TAR among those within ``SAME_EER`` of the least error rate over many days."""
     least = min(of[CROSS_SESSION]["eer"] for of in figures.values())
-    equals = [share for share, of in figures.items() if of[CROSS_SESSION]["eer"] <= least + SAME_EER]
-    return max(equals, key=lambda share: figures[share][ALL]["tar_at_1_percent"] or 0.0)
+    equals = [candidate for candidate, of in figures.items() if of[CROSS_SESSION]["eer"] <= least + SAME_EER]
+    return max(equals, key=lambda candidate: figures[candidate][ALL]["tar_at_1_percent"] or 0.0)
 
 
 def load_trained(run: Path = RUN) -> EmbedderNetwork:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from ..interpolate import interpolate
+from ..interpolate import average, interpolate
 from ..runs import Checkpoint, TrainingError
 from .network import RANDOM, EmbedderNetwork, embedder_network
 from .recipe import BEST, RUN, START, Recipe
@@ -26,6 +28,31 @@ def recipe_of(run: Path) -> Recipe:
         raise TrainingError(f"{file} is missing", f"Train with: python -m trainers.embedder.train --run {run}")
     options: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)["recipe"]
     return Recipe(**options)
+
+
+def common_recipe(runs: Sequence[Path]) -> Recipe:
+    """The recipe of several runs that differ in nothing but the seed: that of the first.
+
+    Raises:
+        TrainingError: they differ in more, or a folder holds no run.
+    """
+    recipes = [recipe_of(run) for run in runs]
+    for run, recipe in zip(runs, recipes, strict=True):
+        if replace(recipe, seed=recipes[0].seed) != recipes[0]:
+            raise TrainingError(
+                f"{run} was trained by another recipe than {runs[0]}", "Average runs that differ in the seed alone"
+            )
+    return recipes[0]
+
+
+def load_averaged(runs: Sequence[Path], share: float) -> EmbedderNetwork:
+    """The mean of what several runs of one recipe have reached, ``share`` of the way from their start.
+
+    Its projection means nothing: each run has directions of its own.
+    """
+    networks = [load_trained(run, share) for run in runs]
+    networks[0].backbone = average([network.backbone for network in networks])
+    return networks[0]
 
 
 def load_trained(run: Path = RUN, share: float | None = None) -> EmbedderNetwork:

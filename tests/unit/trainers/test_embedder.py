@@ -33,6 +33,18 @@ def test_the_directions_are_orthonormal_and_the_largest_comes_first() -> None:
     assert np.abs(directions[0, 0]) > 0.9
 
 
+def test_leaving_out_the_common_direction_takes_the_mean_of_all_photos_out_of_the_cosines() -> None:
+    random = np.random.default_rng(3)
+    features = (random.normal(size=(500, 16)) + 5).astype(np.float32)
+    directions = principal_directions(features, 15, common=1)
+    np.testing.assert_allclose(directions @ directions.T, np.eye(15), atol=1e-5)
+    np.testing.assert_allclose(directions @ np.ones(16) / 4, 0, atol=0.05)
+    different = ~np.eye(len(features), dtype=bool)
+    cosines, before = (unit(rows) @ unit(rows).T for rows in (features @ directions.T, features))
+    assert abs(float(cosines[different].mean())) < 0.01
+    assert float(before[different].mean()) > 0.9
+
+
 def test_training_and_serving_read_the_same_crop_as_the_identical_tensor() -> None:
     crop = np.random.default_rng(2).integers(0, 255, (90, 140, 3), dtype=np.uint8)
     trained: list[np.ndarray] = []

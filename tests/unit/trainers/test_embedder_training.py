@@ -10,20 +10,22 @@ import numpy as np
 import pytest
 import torch
 
-from trainers.data.entries import BREEDS, TRAIN, VAL, write_entries
+from trainers.data.entries import BREEDS, TRAIN, VAL, read_entries, write_entries
 from trainers.data.identity import IdentityPhoto
 from trainers.distributed import Processes
 from trainers.embedder import fit, train, training
 from trainers.embedder.batches import Batches, joined
 from trainers.embedder.history import History
 from trainers.embedder.material import Material
+from trainers.embedder.network import EmbedderNetwork
 from trainers.embedder.objective import UNKNOWN
 from trainers.embedder.optimise import CLASSES, PROJECTION, learning_rate
+from trainers.embedder.projection import projection_layer
 from trainers.embedder.recipe import Recipe
 from trainers.embedder.seeds import read_seeds
 from trainers.embedder.start import starting_point
 from trainers.embedder.teacher import answers
-from trainers.embedder.trained import load_trained
+from trainers.embedder.trained import common_recipe, load_averaged, load_trained
 from trainers.embedder.validate import better, figures_of
 from trainers.records import read_record
 from trainers.runs import TrainingError
@@ -356,8 +358,45 @@ def test_a_run_learns_from_a_teacher(lists: Path, tmp_path: Path) -> None:
     assert run_of(recipe, lists, tmp_path / "run").records[1]["losses"]["teacher"] > 0
 
 
-def test_the_share_with_the_larger_tar_is_taken_among_equal_errors_over_many_days() -> None:
-    assert fit.best_share({0.0: figures(0.04, 0.84), 0.25: figures(0.036, 0.86), 1.0: figures(0.06, 0.9)}) == 0.25
+def test_the_candidate_with_the_larger_tar_is_taken_among_equal_errors_over_many_days() -> None:
+    start, best, far = fit.Candidate(0.0, 0), fit.Candidate(0.25, 1), fit.Candidate(1.0, 1)
+    assert fit.best_candidate({start: figures(0.04, 0.84), best: figures(0.036, 0.86), far: figures(0.06, 0.9)}) == best
+
+
+def test_averaged_runs_of_two_seeds_lie_between_them(lists: Path, tmp_path: Path) -> None:
+    runs = [tmp_path / "seed_1", tmp_path / "seed_2"]
+    for seed, run in enumerate(runs, start=1):
+        run_of(replace(TINY, epochs=1, seed=seed), lists, run)
+    averaged = load_averaged(runs, 0.5).backbone.state_dict()
+    first, second = (load_trained(run, 0.5).backbone.state_dict() for run in runs)
+    moved = [name for name in averaged if not torch.equal(first[name], second[name])]
+    assert moved
+    for name in moved:
+        torch.testing.assert_close(averaged[name], (first[name] + second[name]) / 2)
+
+
+def test_runs_of_different_recipes_are_not_averaged(lists: Path, tmp_path: Path) -> None:
+    runs = [tmp_path / "slow", tmp_path / "fast"]
+    for run, lr in zip(runs, (1e-4, 1e-3), strict=True):
+        run_of(replace(TINY, epochs=0, lr=lr), lists, run)
+    with pytest.raises(TrainingError, match=r"fast was trained by another recipe than .*slow"):
+        common_recipe(runs)
+
+
+def test_the_directions_are_fitted_on_photos_that_train_and_on_no_photo_that_chooses(lists: Path) -> None:
+    projected = {entry.file_path for entry in fit.entries_to_project(lists)}
+    train, bred, val = ({one.file_path for one in read_entries(lists / name)} for name in (TRAIN, BREEDS, VAL))
+    assert projected == train | bred
+    assert not projected & val
+
+
+def test_the_network_projects_onto_directions_as_the_figures_were_measured() -> None:
+    random = np.random.default_rng(4)
+    features, directions = random.normal(size=(5, 16)).astype(np.float32), np.eye(512, 16, dtype=np.float32)
+    layer = projection_layer(directions)
+    with torch.inference_mode():
+        answered = EmbedderNetwork(torch.nn.Identity(), layer)(torch.from_numpy(features)).numpy()
+    np.testing.assert_allclose(fit.projected_onto(directions, features), answered, atol=1e-6)
 
 
 def test_the_command_trains_every_seed_and_tells_the_spread(
