@@ -38,8 +38,8 @@ EVALUATION_PROTOCOL = (
     "intervals: dogs drawn 1,000 times with replacement. Test dogs chose nothing."
 )
 DETECTION_PROTOCOL = (
-    "A photo counts as found, or as a false alarm, if any dog is detected in it. These photos also chose the input "
-    "side, the default threshold and how far the network is tuned, so the figures flatter a little."
+    "A photo counts as found, or as a false alarm, if any dog is detected in it. None of these photos, nor a copy of "
+    "one, was trained on. An earlier release's input side was chosen on them and kept."
 )
 KEYPOINT_PROTOCOL = (
     "Annotated boxes of held-out photos; errors as a fraction of the distance between the annotated eyes, over "

@@ -19,21 +19,18 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from torch.optim.swa_utils import AveragedModel
-
 from immich_dog_plugin.errors import DogPluginError
 from immich_dog_plugin.model_package import DEFAULT_PACKAGE, ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
 
-from ..runs import Checkpoint
-from ..warm_start import keypoints_from
 from .layout import lay_out
 
 log = logging.getLogger(__name__)
 PACKAGE = "artifacts/smoke"
+SHIPPED = "SHIPPED"  # stands for the folder of the shipped package
 COMMANDS = f"""\
 trainers.data --source shared data --source csv data/breeds.csv --data data
-trainers.keypoints.train --data data --start runs/shipped_keypoints --epochs 1 --batch 4 --side 128
+trainers.keypoints.train --data data --start {SHIPPED} --epochs 1 --batch 4 --side 128
 trainers.embedder.train --epochs 1 --steps 3 --dogs 2 --photos 2 --views 8 --train-side 128 --lr 1e-5
 trainers.embedder.fit --shares 0.25
 trainers.export --data data --out {PACKAGE} --keep detection
@@ -56,19 +53,12 @@ def main() -> None:
         shutil.rmtree(args.out, ignore_errors=True)
         package = ModelPackage.open(DEFAULT_PACKAGE)
         lay_out(args.folder, args.out / "data", DogPipeline.open(package))
-        keep_keypoints(package, args.out / "runs" / "shipped_keypoints")
         for command in COMMANDS.splitlines():
-            run(command.split(), args.out)
+            run([str(package.path.resolve()) if part == SHIPPED else part for part in command.split()], args.out)
         made = ModelPackage.open(args.out / PACKAGE)
     except DogPluginError as error:
         raise SystemExit(str(error)) from error
     log.info("\n%s is whole: made in %.0f s", made, time.perf_counter() - started)
-
-
-def keep_keypoints(package: ModelPackage, run: Path) -> None:
-    """A checkpoint of the shipped keypoint network, as its training would have left it."""
-    averaged = AveragedModel(keypoints_from(package).network, use_buffers=True)
-    Checkpoint(run / "last.pt", averaged=averaged).save(epoch=0)
 
 
 def run(command: Sequence[str], folder: Path) -> None:

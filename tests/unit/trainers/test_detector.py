@@ -11,7 +11,13 @@ import torch
 from immich_dog_plugin.stages.detector import Detections
 from trainers.data.duplicates import SeenPhotos, difference_hash
 from trainers.detector.measure import best_inside, counts, pasted
-from trainers.detector.network import COCO_DOG, ExpectedDistances, coco_network, one_class_network
+from trainers.detector.network import (
+    COCO_DOG,
+    ExpectedDistances,
+    ExportedDetector,
+    coco_network,
+    one_class_network,
+)
 from trainers.detector.prepare import Example, hold_out, is_held_out, write
 from trainers.detector.train import keep_share, load_trained, save
 from trainers.interpolate import interpolate
@@ -47,6 +53,18 @@ def test_expected_distances_of_huge_logits_are_numbers() -> None:
     logits[0, 5] = 1000.0  # the first side is surely 5, of the others nothing is known
     expected = torch.tensor([5.0, 7.5, 7.5, 7.5])
     torch.testing.assert_close(ExpectedDistances(16)(logits)[0, :, 0], expected)
+
+
+def test_the_exported_network_answers_as_the_one_that_was_trained() -> None:
+    torch.manual_seed(1)
+    network = one_class_network().eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):  # as training leaves it, not as it starts
+            for values in (module.weight, module.bias, module.running_mean, module.running_var):
+                torch.nn.init.uniform_(values, 0.5, 1.5)
+    images = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(ExportedDetector(network)(images), network(images)[0], rtol=1e-4, atol=1e-3)
 
 
 def test_weights_part_of_the_way_lie_between_start_and_end() -> None:

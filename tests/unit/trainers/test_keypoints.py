@@ -87,8 +87,7 @@ def test_training_and_serving_read_the_same_photo_as_the_identical_tensor(tmp_pa
             served.append(feed["images"])
             return [target[None].numpy()]
 
-    once = KEYPOINT.model_copy(update={"close_up_padding": None})
-    points = KeypointEstimator(Session(), once)(dotted_photo(), BOX[None])
+    points = KeypointEstimator(Session(), KEYPOINT)(dotted_photo(), BOX[None])
     np.testing.assert_array_equal(served[0][0], image.numpy())
     # and what training calls the target is what serving maps back onto the annotated place
     np.testing.assert_allclose(points[0, POINTS[:, 2] > 0], POINTS[POINTS[:, 2] > 0], atol=1e-3)
