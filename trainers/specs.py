@@ -12,7 +12,8 @@ DETECTION = DetectionSpec(
     sha256=NOT_EXPORTED,
     input=InputSpec(name="images", side=416, mean=(0, 0, 0), std=(1, 1, 1), resize="letterbox"),
     output="output0",
-    min_score=0.3,
+    # On held-out photos as many false alarms as the starting network has at 0.3, and more dogs: trainers/README.md.
+    min_score=0.4,
     iou_threshold=0.6,
     max_dogs=50,
 )
