@@ -222,6 +222,7 @@ def write_package(out: Path, version: str, stages: Mapping[StageName, Stage]) ->
         TrainingError: the graphs are too large together; nothing is written.
         OutputError: the folder cannot be written.
     """
+    revision = git_revision()  # before a graph of the repository's own package changes
     graphs = {name: stage.graph.read_bytes() for name, stage in stages.items()}
     size = sum(len(graph) for graph in graphs.values())
     if size > MAX_BYTES:
@@ -235,7 +236,7 @@ def write_package(out: Path, version: str, stages: Mapping[StageName, Stage]) ->
     manifest = Manifest(
         name=out.name,
         version=version,
-        git_revision=git_revision(),
+        git_revision=revision,
         **{name: stage.spec for name, stage in stages.items()},
         crop=UNCHOSEN_CROP,
         thresholds=UNCHOSEN_THRESHOLDS,
