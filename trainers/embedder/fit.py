@@ -2,7 +2,7 @@
 
 All the way, a network that was tuned on a few thousand photos has forgotten some of what it could tell apart; part of
 the way keeps most of both. Several runs of one recipe are averaged: ``--tuned runs/views/seed_*``. The 512 directions
-are then fitted anew on the network's features of photos that train.
+are fitted anew on the network's features of photos that train; a run alone may keep those that it has trained.
 
 Share and directions are chosen on validation dogs, on the crops that a package cuts out in service: the largest TAR at
 FAR 1 % over all dogs, among the candidates whose equal error rate over dogs photographed on many days is the least or
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from immich_dog_plugin.errors import DogPluginError
-from immich_dog_plugin.geometry import FloatArray
+from immich_dog_plugin.geometry import FloatArray, ImageArray
 from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.model_package import DEFAULT_PACKAGE, ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
@@ -50,13 +50,17 @@ SERVED = "crop in service"
 
 
 class Candidate(NamedTuple):
-    """A share of the way from the starting to the tuned weights, and how many common directions are left out."""
+    """A share of the way from the starting to the tuned weights, and how many common directions are left out.
+
+    ``common`` is None for the directions that the run itself has trained.
+    """
 
     share: float
-    common: int
+    common: int | None
 
     def __str__(self) -> str:
-        return f"share {self.share}, {self.common} directions out"
+        directions = "the run's own directions" if self.common is None else f"{self.common} common directions out"
+        return f"share {self.share}, {directions}"
 
 
 def main() -> None:
@@ -104,32 +108,63 @@ def fit(
     pictures = {title: [crop_of(dog, crop, side) for dog in found] for title, crop in crops.items()}
 
     files = [entry.file_path for entry in projected]
-    directions: dict[Candidate, FloatArray] = {}
-    rows: dict[tuple[str, Candidate], Figures] = {}
-    for share in shares:
-        network = load_averaged(tuned, share)
-        features = network_features(network.backbone, files, read_photo, network.input, f"Share {share}: directions")
-        for left_out in common:
-            directions[Candidate(share, left_out)] = principal_directions(features, DIMENSION, left_out)
-        for title, cuts in pictures.items():
-            features = network_features(
-                network.backbone, cuts, lambda cut: cut, network.input, f"Share {share}: {title}"
-            )
-            for left_out in common:
-                candidate = Candidate(share, left_out)
-                rows[title, candidate] = figures_of(projected_onto(directions[candidate], features), photos)
+    measured = {
+        candidate: (directions, {title: figures_of(embeddings, photos) for title, embeddings in embedded.items()})
+        for share in shares
+        for candidate, directions, embedded in candidates(tuned, share, common, files, pictures)
+    }
     for group in (ALL, CROSS_SESSION):
-        shown = {f"{title}, {candidate}": figures[group] for (title, candidate), figures in rows.items()}
+        shown = {
+            f"{title}, {candidate}": of_titles[title][group]
+            for title in pictures
+            for candidate, (_, of_titles) in measured.items()
+        }
         log.info("%s\n%s", group, table(shown))
 
-    best = best_candidate({candidate: figures for (title, candidate), figures in rows.items() if title == SERVED})
+    best = best_candidate({candidate: of_titles[SERVED] for candidate, (_, of_titles) in measured.items()})
     log.info("%s: kept in %s", best, run)
+    directions, of_titles = measured[best]
     network = load_averaged(tuned, best.share)
-    network.projection = projection_layer(directions[best])
+    network.projection = projection_layer(directions)
     Checkpoint(run / "last.pt", recipe=replace(recipe, share=best.share), network=network).save(epoch=0)
     recorder.recipe |= best._asdict()
-    history = [{"picture": title, **of._asdict(), "figures": figures} for (title, of), figures in rows.items()]
-    recorder.write(epochs=0, kept_epoch=None, validation=rows[SERVED, best], history=history)
+    history = [
+        {"picture": title, **candidate._asdict(), "figures": figures}
+        for candidate, (_, of_candidate) in measured.items()
+        for title, figures in of_candidate.items()
+    ]
+    recorder.write(epochs=0, kept_epoch=None, validation=of_titles[SERVED], history=history)
+
+
+def candidates(
+    tuned: Sequence[Path],
+    share: float,
+    common: Sequence[int],
+    files: Sequence[Path],
+    pictures: Mapping[str, Sequence[ImageArray]],
+) -> Iterator[tuple[Candidate, FloatArray, dict[str, FloatArray]]]:
+    """Each candidate of a share, its directions ``(512, d)``, and its embeddings of the pictures by their title.
+
+    Args:
+        tuned: runs to average. Of one alone its own directions, which it has trained, are a candidate too.
+        share: of the way.
+        common: how many directions are left out.
+        files: photos that the directions are fitted on.
+        pictures: of validation dogs, by title.
+    """
+    network = load_averaged(tuned, share)
+    own = network.projection.weight.detach().numpy()
+    spec = network.input
+    fitted_on = network_features(network.backbone, files, read_photo, spec, f"Share {share}: directions")
+    features = {
+        title: network_features(network.backbone, cuts, lambda cut: cut, spec, f"Share {share}: {title}")
+        for title, cuts in pictures.items()
+    }
+    directions = {Candidate(share, count): principal_directions(fitted_on, DIMENSION, count) for count in common}
+    if len(tuned) == 1:
+        directions[Candidate(share, None)] = own
+    for candidate, of_candidate in directions.items():
+        yield candidate, of_candidate, {title: projected_onto(of_candidate, rows) for title, rows in features.items()}
 
 
 def entries_to_project(data: Path) -> list[Entry]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from immich_dog_plugin.imaging import read_photo
 from trainers.data.entries import BREEDS, TRAIN, VAL, read_entries, write_entries
 from trainers.data.identity import IdentityPhoto
 from trainers.distributed import Processes
@@ -388,6 +389,18 @@ def test_the_directions_are_fitted_on_photos_that_train_and_on_no_photo_that_cho
     train, bred, val = ({one.file_path for one in read_entries(lists / name)} for name in (TRAIN, BREEDS, VAL))
     assert projected == train | bred
     assert not projected & val
+
+
+def test_a_run_alone_may_keep_the_directions_it_has_trained(lists: Path, tmp_path: Path) -> None:
+    runs = [tmp_path / "seed_1", tmp_path / "seed_2"]
+    for seed, run in enumerate(runs, start=1):
+        run_of(replace(TINY, epochs=1, seed=seed), lists, run)
+    files = [entry.file_path for entry in read_entries(lists / TRAIN)]
+    pictures = {"whole photo": [read_photo(file) for file in files[:3]]}
+    alone = {of: directions for of, directions, _ in fit.candidates(runs[:1], 1.0, [0, 1], files, pictures)}
+    assert list(alone) == [(1.0, 0), (1.0, 1), (1.0, None)]
+    torch.testing.assert_close(torch.tensor(alone[fit.Candidate(1.0, None)]), load_trained(runs[0]).projection.weight)
+    assert [of for of, _, _ in fit.candidates(runs, 1.0, [0, 1], files, pictures)] == [(1.0, 0), (1.0, 1)]
 
 
 def test_the_network_projects_onto_directions_as_the_figures_were_measured() -> None:
