@@ -11,76 +11,28 @@ import pytest
 import torch
 
 from immich_dog_plugin.imaging import read_photo
-from trainers.data.entries import BREEDS, TRAIN, VAL, read_entries, write_entries
 from trainers.data.identity import IdentityPhoto
-from trainers.distributed import Processes
-from trainers.embedder import fit, train, training
+from trainers.embedder import train, training
 from trainers.embedder.batches import Batches, joined
 from trainers.embedder.history import History
-from trainers.embedder.material import Material
-from trainers.embedder.network import EmbedderNetwork
 from trainers.embedder.objective import UNKNOWN
 from trainers.embedder.optimise import CLASSES, PROJECTION, learning_rate
-from trainers.embedder.projection import projection_layer
-from trainers.embedder.recipe import Recipe
 from trainers.embedder.seeds import read_seeds
 from trainers.embedder.start import starting_point
 from trainers.embedder.teacher import answers
-from trainers.embedder.trained import common_recipe, load_averaged, load_trained
+from trainers.embedder.trained import load_trained
 from trainers.embedder.validate import better, figures_of
 from trainers.records import read_record
 from trainers.runs import TrainingError
 
-from .drawn import entry, write_photo
+from .embedder_runs import ALONE, TINY, figures, material, run_of, write_lists
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-ALONE = Processes(0, 1, torch.device("cpu"))
-TINY = Recipe(
-    backbone="test_efficientnet",
-    weights="random",
-    side=32,
-    trained_layers=0,
-    dogs=4,
-    photos=2,
-    views=4,
-    epochs=3,
-    steps=2,
-    patience=9,
-    lr=1e-3,
-)
-BREEDS_OF_DOGS = ("pug", "pug", None, "collie", None, None)
 
 
 @pytest.fixture
 def lists(tmp_path: Path) -> Path:
-    """Six dogs and two breeds that train, four dogs that choose."""
-    folder = tmp_path / "lists"
-    train_entries, val_entries, breed_entries = [], [], []
-    for dog, breed in enumerate(BREEDS_OF_DOGS):
-        for number in range(3):
-            file = write_photo(tmp_path / "photos" / f"{dog}_{number}.png", 100 * dog + number)
-            train_entries.append(entry(file, dog, **({"breed_label": breed} if breed else {})))
-    for dog in range(10, 14):
-        for number in range(3):
-            file = write_photo(tmp_path / "photos" / f"{dog}_{number}.png", 100 * dog + number)
-            val_entries.append(entry(file, dog, set="stdove" if dog < 12 else "drawn"))
-    for number in range(8):
-        breed = ("pug", "terrier")[number % 2]
-        file = write_photo(tmp_path / "breeds" / breed / f"{number}.png", 5000 + number)
-        breed_entries.append(entry(file, None, breed_label=breed))
-    for name, entries in ((TRAIN, train_entries), (VAL, val_entries), (BREEDS, breed_entries)):
-        write_entries(folder / name, entries)
-    return folder
-
-
-def material(recipe: Recipe, lists: Path) -> Material:
-    return Material.read(recipe, lists, lists / "masks")
-
-
-def run_of(recipe: Recipe, lists: Path, run: Path) -> History:
-    run.mkdir(parents=True, exist_ok=True)
-    return training.train(recipe, run, material(recipe, lists), ALONE, workers=0)
+    return write_lists(tmp_path)
 
 
 def weights(run: Path, name: str = "last.pt") -> dict[str, Any]:
@@ -180,7 +132,6 @@ def test_the_starting_projection_keeps_the_cosines_of_the_features(lists: Path, 
     photos = material(TINY, lists)
     start = starting_point(TINY, tmp_path, photos, ALONE)
     assert start.embeddings.shape == (6 * 3 + 8, 512)
-    from immich_dog_plugin.imaging import read_photo
     from trainers.embedder.features import network_features
 
     features = network_features(start.network.backbone, photos.files, read_photo, start.network.input, "test")
@@ -237,11 +188,6 @@ def test_each_layer_learns_slower_than_the_next() -> None:
     ]
     assert blocks == sorted(blocks)
     assert blocks[1] == pytest.approx(2 * blocks[0])
-
-
-def figures(eer: float, tar: float) -> dict[str, dict[str, Any]]:
-    of_all = {"auc": 0.9, "eer": 0.1, "tar_at_1_percent": tar, "tar_at_01_percent": None, "top_1": 0.8}
-    return {"all": of_all, "cross-session": {**of_all, "eer": eer, "tar_at_1_percent": 0.3}}
 
 
 def test_dogs_seen_on_many_days_decide_where_there_are_some() -> None:
@@ -357,59 +303,6 @@ def test_a_run_learns_from_a_teacher(lists: Path, tmp_path: Path) -> None:
     run_of(replace(TINY, epochs=0), lists, tmp_path / "teacher")
     recipe = replace(TINY, epochs=1, teacher=str(tmp_path / "teacher"), seed=5)
     assert run_of(recipe, lists, tmp_path / "run").records[1]["losses"]["teacher"] > 0
-
-
-def test_the_candidate_with_the_larger_tar_is_taken_among_equal_errors_over_many_days() -> None:
-    start, best, far = fit.Candidate(0.0, 0), fit.Candidate(0.25, 1), fit.Candidate(1.0, 1)
-    assert fit.best_candidate({start: figures(0.04, 0.84), best: figures(0.036, 0.86), far: figures(0.06, 0.9)}) == best
-
-
-def test_averaged_runs_of_two_seeds_lie_between_them(lists: Path, tmp_path: Path) -> None:
-    runs = [tmp_path / "seed_1", tmp_path / "seed_2"]
-    for seed, run in enumerate(runs, start=1):
-        run_of(replace(TINY, epochs=1, seed=seed), lists, run)
-    averaged = load_averaged(runs, 0.5).backbone.state_dict()
-    first, second = (load_trained(run, 0.5).backbone.state_dict() for run in runs)
-    moved = [name for name in averaged if not torch.equal(first[name], second[name])]
-    assert moved
-    for name in moved:
-        torch.testing.assert_close(averaged[name], (first[name] + second[name]) / 2)
-
-
-def test_runs_of_different_recipes_are_not_averaged(lists: Path, tmp_path: Path) -> None:
-    runs = [tmp_path / "slow", tmp_path / "fast"]
-    for run, lr in zip(runs, (1e-4, 1e-3), strict=True):
-        run_of(replace(TINY, epochs=0, lr=lr), lists, run)
-    with pytest.raises(TrainingError, match=r"fast was trained by another recipe than .*slow"):
-        common_recipe(runs)
-
-
-def test_the_directions_are_fitted_on_photos_that_train_and_on_no_photo_that_chooses(lists: Path) -> None:
-    projected = {entry.file_path for entry in fit.entries_to_project(lists)}
-    train, bred, val = ({one.file_path for one in read_entries(lists / name)} for name in (TRAIN, BREEDS, VAL))
-    assert projected == train | bred
-    assert not projected & val
-
-
-def test_a_run_alone_may_keep_the_directions_it_has_trained(lists: Path, tmp_path: Path) -> None:
-    runs = [tmp_path / "seed_1", tmp_path / "seed_2"]
-    for seed, run in enumerate(runs, start=1):
-        run_of(replace(TINY, epochs=1, seed=seed), lists, run)
-    files = [entry.file_path for entry in read_entries(lists / TRAIN)]
-    pictures = {"whole photo": [read_photo(file) for file in files[:3]]}
-    alone = {of: directions for of, directions, _ in fit.candidates(runs[:1], 1.0, [0, 1], files, pictures)}
-    assert list(alone) == [(1.0, 0), (1.0, 1), (1.0, None)]
-    torch.testing.assert_close(torch.tensor(alone[fit.Candidate(1.0, None)]), load_trained(runs[0]).projection.weight)
-    assert [of for of, _, _ in fit.candidates(runs, 1.0, [0, 1], files, pictures)] == [(1.0, 0), (1.0, 1)]
-
-
-def test_the_network_projects_onto_directions_as_the_figures_were_measured() -> None:
-    random = np.random.default_rng(4)
-    features, directions = random.normal(size=(5, 16)).astype(np.float32), np.eye(512, 16, dtype=np.float32)
-    layer = projection_layer(directions)
-    with torch.inference_mode():
-        answered = EmbedderNetwork(torch.nn.Identity(), layer)(torch.from_numpy(features)).numpy()
-    np.testing.assert_allclose(fit.projected_onto(directions, features), answered, atol=1e-6)
 
 
 def test_the_command_trains_every_seed_and_tells_the_spread(
