@@ -67,7 +67,7 @@ def _sources(manifest: Manifest) -> str:
 
 def _verification(record: dict[str, Any]) -> str:
     parts = [record["protocol"]]
-    for split, meaning in (("test", "only measured on"), ("val", "recipe, crop and thresholds were chosen on these")):
+    for split, meaning in (("test", "never trained on"), ("val", "recipe, crop and thresholds were chosen on these")):
         photos = record[f"{split}_photos"]
         for name in ("whole_photo", "pipeline"):
             parts.append(f"**{split}** ({meaning}), {name.replace('_', ' ')}:\n\n{table(record[f'{split}_{name}'])}")

@@ -71,7 +71,9 @@ def main() -> None:
         "--tuned", type=Path, nargs="+", default=[TUNED], help="runs of python -m trainers.embedder.train, averaged"
     )
     parser.add_argument("--package", default=DEFAULT_PACKAGE, help="whose detector, keypoints and crop are used")
-    parser.add_argument("--shares", type=float, nargs="+", default=SHARES, help="of the way; one is taken unmeasured")
+    parser.add_argument(
+        "--shares", type=float, nargs="+", default=SHARES, help="of the way from the starting to the tuned weights"
+    )
     parser.add_argument(
         "--common", type=int, nargs="+", default=COMMON, help="how many directions that all dogs share are left out"
     )
