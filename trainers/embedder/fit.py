@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 
 from immich_dog_plugin.errors import DogPluginError
 from immich_dog_plugin.geometry import FloatArray, ImageArray
@@ -177,9 +178,11 @@ def entries_to_project(data: Path) -> list[Entry]:
 
 
 def projected_onto(directions: FloatArray, features: FloatArray) -> FloatArray:
-    """Features ``(n, d)`` as unit vectors of 512 numbers, as the network with these directions answers them."""
-    embeddings = features @ directions.T
-    return np.asarray(embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True), dtype=np.float32)
+    """Features ``(n, d)`` as the network with these directions embeds them, ``(n, 512)``."""
+    network = EmbedderNetwork(nn.Identity(), projection_layer(directions))
+    with torch.inference_mode():
+        embeddings: FloatArray = network.embed(torch.from_numpy(features)).numpy()
+    return embeddings
 
 
 def best_candidate(figures: Mapping[Candidate, Figures]) -> Candidate:

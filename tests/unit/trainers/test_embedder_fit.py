@@ -71,10 +71,15 @@ def test_a_run_alone_may_keep_the_directions_it_has_trained(lists: Path, tmp_pat
     assert [of for of, _, _ in fit.candidates(runs, 1.0, [0, 1], files, pictures)] == [(1.0, 0), (1.0, 1)]
 
 
-def test_the_network_projects_onto_directions_as_the_figures_were_measured() -> None:
+def test_the_figures_are_measured_on_what_a_network_with_these_directions_answers() -> None:
     random = np.random.default_rng(4)
     features, directions = random.normal(size=(5, 16)).astype(np.float32), np.eye(512, 16, dtype=np.float32)
-    layer = projection_layer(directions)
     with torch.inference_mode():
-        answered = EmbedderNetwork(torch.nn.Identity(), layer)(torch.from_numpy(features)).numpy()
-    np.testing.assert_allclose(fit.projected_onto(directions, features), answered, atol=1e-6)
+        network = EmbedderNetwork(torch.nn.Identity(), projection_layer(directions))
+        answered = network(torch.from_numpy(features)).numpy()
+    projected = fit.projected_onto(directions, features)
+    np.testing.assert_allclose(projected, answered, atol=1e-6)
+    by_hand = features / np.linalg.norm(
+        features, axis=1, keepdims=True
+    )  # 16 of the directions are the axes, the rest zero
+    np.testing.assert_allclose(projected, np.pad(by_hand, ((0, 0), (0, 496))), atol=1e-6)
