@@ -133,7 +133,7 @@ def embedded(embeddings: FloatArray, found: Sequence[FoundDog]) -> EmbeddedPhoto
         groups=np.array([photo.group for photo in photos]),
         sets=np.array([photo.set for photo in photos]),
         sessions=np.array([""] * len(photos)),
-        dogs=np.array([dog.best.dogs for dog in found]),
+        dogs=np.array([dog.named.dogs for dog in found]),
         times=np.full(len(photos), np.nan),
         keys=[str(photo.file) for photo in photos],
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from immich_dog_plugin.evaluation.embedded import BestDog, best_dog, picture_of
+from immich_dog_plugin.evaluation.embedded import NamedDog, named_dog, picture_of
 from immich_dog_plugin.evaluation.metrics import verification_figures
 from immich_dog_plugin.geometry import FloatArray, ImageArray
 from immich_dog_plugin.imaging import read_photo
@@ -23,19 +23,19 @@ BATCH = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundDog:
-    """A photo of one known dog and the best detection in it."""
+    """A photo of one known dog and where it is."""
 
     photo: IdentityPhoto
     image: ImageArray
-    best: BestDog
+    named: NamedDog
 
 
 def find_dogs(pipeline: DogPipeline, photos: Sequence[IdentityPhoto]) -> list[FoundDog]:
-    """The best detection of every photo with its face, if one is visible."""
+    """The named dog of every photo with its face, if one is visible."""
     dogs = []
     for photo in track(photos, description="Detector and keypoints"):
         image = read_photo(photo.file)
-        dogs.append(FoundDog(photo, image, best_dog(pipeline, image)))
+        dogs.append(FoundDog(photo, image, named_dog(pipeline, image)))
     return dogs
 
 
@@ -50,7 +50,7 @@ def embed(pipeline: DogPipeline, dogs: Sequence[FoundDog], crop: CropSpec | None
 
 def crop_of(dog: FoundDog, crop: CropSpec | None, side: int) -> ImageArray:
     """The picture of a dog that is embedded."""
-    return dog.image if crop is None else picture_of(dog.image, dog.best, crop, side)
+    return dog.image if crop is None else picture_of(dog.image, dog.named, crop, side)
 
 
 def figures_by_set(embeddings: FloatArray, photos: Sequence[IdentityPhoto]) -> Mapping[str, dict[str, Any]]:

@@ -132,7 +132,7 @@ def _print(console: Console, evaluation: Evaluation, photos: EmbeddedPhotos, fac
         value, interval = tables.cell_text(evaluation.found)
         console.print(
             f"A dog was found in {photos.found.sum()} of {len(photos.found)} photos: {value} ({interval}); in "
-            f"{(photos.dogs > 1).sum()} it was one of several, and that of the largest score counts"
+            f"{(photos.dogs > 1).sum()} it was one of several, and the largest counts"
         )
     for table in tables.tables(evaluation):
         console.print()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EvaluationError, PhotoError
-from ..geometry import FloatArray, ImageArray
+from ..geometry import FloatArray, ImageArray, largest_box
 from ..imaging import read_photo, taken
 from ..library.pictures import thumbnail
 from ..library.scan import Failure
@@ -33,7 +33,7 @@ class EmbeddedPhotos:
         groups: which original photo; two cuts of one are no pair.
         sets: part of the data, ``""`` where there is one only.
         sessions: on which occasion, ``""`` where that is not known.
-        dogs: how many the detector found. That of the largest score is embedded, the whole photo where there is none.
+        dogs: how many the detector found. The largest is embedded, the whole photo where there is none.
         times: when it was taken in seconds, NaN where that is not known.
         keys: its file.
         pictures: JPEG of what was embedded; empty where only embeddings are known.
@@ -61,8 +61,8 @@ class EmbeddedPhotos:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BestDog:
-    """The dog of a photo that counts: the detection of the largest score, which may be another than the one meant.
+class NamedDog:
+    """The dog that a photo's name is taken to mean: the largest one detected.
 
     Attributes:
         box: ``(4,)``; the whole photo where the detector found no dog.
@@ -75,15 +75,16 @@ class BestDog:
     dogs: int
 
 
-def best_dog(pipeline: DogPipeline, photo: ImageArray) -> BestDog:
-    """Detector and keypoints of a photo ``(height, width, 3)`` RGB that is known to show one dog."""
-    detections = pipeline.detector(photo)
-    box = detections.boxes[0] if len(detections) else np.array([0, 0, photo.shape[1], photo.shape[0]], dtype=np.float32)
+def named_dog(pipeline: DogPipeline, photo: ImageArray) -> NamedDog:
+    """Detector and keypoints of a photo ``(height, width, 3)`` RGB of one dog that is known."""
+    boxes = pipeline.detector(photo).boxes
+    whole = np.array([0, 0, photo.shape[1], photo.shape[0]], dtype=np.float32)
+    box = boxes[largest_box(boxes)] if len(boxes) else whole
     (face,) = faces(pipeline.keypoints, pipeline.keypoints(photo, box[None]))
-    return BestDog(box, face, len(detections))
+    return NamedDog(box, face, len(boxes))
 
 
-def picture_of(photo: ImageArray, dog: BestDog, crop: CropSpec, side: int) -> ImageArray:
+def picture_of(photo: ImageArray, dog: NamedDog, crop: CropSpec, side: int) -> ImageArray:
     """What is embedded of a dog, cut as the pipeline does."""
     return cut(photo, dog.box, dog.keypoints, choose_crop(dog.keypoints, crop), crop, side)
 
@@ -154,7 +155,7 @@ def _embed(photo: LabelledPhoto, pipeline: DogPipeline, package: ModelPackage) -
         raise PhotoError(f"it cannot be read ({error.strerror})", "Check that it exists and may be read") from error
     image = read_photo(content, "the file")
     crop, side = package.manifest.crop, pipeline.embedder.side
-    dog = best_dog(pipeline, image)
+    dog = named_dog(pipeline, image)
     picture = picture_of(image, dog, crop, side)
     greyed = background_pictures(image, dog.box, dog.keypoints, crop, side) if dog.dogs else {}
     embedding, *backgrounds = pipeline.embedder([picture, *greyed.values()])

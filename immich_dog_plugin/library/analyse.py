@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from ..errors import DogPluginError, OutputError, PhotoError
-from ..geometry import ImageArray
+from ..geometry import ImageArray, largest_box
 from ..imaging import read_photo
 from ..pipeline import Dog
 from .collection import Collection, Photo, Sighting
@@ -172,13 +172,13 @@ def analyse(found: Scan, analyser: Analyser, store: Store, dimension: int, track
 
 def _sightings(photo: Photo, dogs: list[StoredDog]) -> list[Sighting]:
     boxes = [stored.dog.box.astype(float) for stored in dogs]
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in boxes]
+    named = largest_box(np.stack(boxes)) if boxes else None
     return [
         Sighting(
             id=stored.id,
             photo=photo,
             number=stored.number,
-            name=photo.name if index == int(np.argmax(areas)) else None,
+            name=photo.name if index == named else None,
             box=(float(box[0]), float(box[1]), float(box[2]), float(box[3])),
             score=stored.dog.score,
             crop=stored.dog.crop,

@@ -13,10 +13,11 @@ from immich_dog_plugin.errors import EvaluationError
 from immich_dog_plugin.evaluation.background import AROUND, WHOLE
 from immich_dog_plugin.evaluation.embedded import EmbeddedPhotos, embed_photos
 from immich_dog_plugin.evaluation.photos import LabelledPhoto, read_labelled_photos
-from immich_dog_plugin.geometry import LETTERBOX_GREY
+from immich_dog_plugin.geometry import LETTERBOX_GREY, largest_box
 from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
+from immich_dog_plugin.stages.detector import Detections
 
 from .conftest import WriteDog
 
@@ -37,9 +38,25 @@ def embed(padded_pipeline: DogPipeline, padded_package: ModelPackage) -> Embed:
 def test_the_embedding_is_the_pipelines_own(embed: Embed, padded_pipeline: DogPipeline, write_dog: WriteDog) -> None:
     file = write_dog("Rex/1.png", "Rex")
     photos = embed([LabelledPhoto(file, "1", "Rex")])
-    dog = padded_pipeline(read_photo(file))[0]
+    dogs = padded_pipeline(read_photo(file))
+    dog = dogs[largest_box(np.stack([dog.box for dog in dogs]))]
     assert photos.embeddings[0] == pytest.approx(dog.embedding, abs=1e-6)
     assert photos.dogs[0] >= 1
+
+
+def test_the_largest_dog_has_the_photos_name_and_not_the_surest(
+    embed: Embed, padded_pipeline: DogPipeline, write_dog: WriteDog
+) -> None:
+    file = write_dog("Rex/1.png", "Rex")
+    photo = read_photo(file)
+    boxes = np.array([[0, 0, 9, 9], [2, 2, 30, 30]], dtype=np.float32)
+    both = Detections(boxes, np.array([0.9, 0.4], dtype=np.float32))
+    padded_pipeline.detector = lambda photo, min_score=None: both  # type: ignore[assignment]
+    photos = embed([LabelledPhoto(file, "1", "Rex")])
+    assert photos.dogs.tolist() == [2]
+    surest, largest = (dog.embedding for dog in padded_pipeline(photo))
+    assert photos.embeddings[0] == pytest.approx(largest, abs=1e-6)
+    assert photos.embeddings[0] != pytest.approx(surest, abs=1e-3)
 
 
 def test_a_photo_without_a_dog_is_embedded_whole_and_counted_as_not_found(
@@ -61,7 +78,8 @@ def test_the_background_is_the_photo_with_a_grey_box(
     file = write_dog("Rex/1.png", "Rex")
     found = embed([LabelledPhoto(file, "1", "Rex")])
     photo = read_photo(file)
-    x1, y1, x2, y2 = padded_pipeline.detector(photo).boxes[0].round().astype(int)
+    boxes = padded_pipeline.detector(photo).boxes
+    x1, y1, x2, y2 = boxes[largest_box(boxes)].round().astype(int)
     photo[y1:y2, x1:x2] = LETTERBOX_GREY
     (whole,) = padded_pipeline.embedder([photo])
     assert found.backgrounds[WHOLE][0] == pytest.approx(whole, abs=1e-6)

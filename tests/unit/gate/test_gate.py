@@ -65,11 +65,13 @@ def gate(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
 
 
 def answer_along(axis: int | None) -> DogAnswer:
+    """A dog along ``axis``, and before it a smaller one that the detector is surer of, which is the same everywhere."""
     dogs = []
     if axis is not None:
-        embedding = json.dumps(np.eye(EMBEDDING_LENGTH)[axis].tolist())
-        box = {"x1": 5, "y1": 5, "x2": 50, "y2": 35}
-        dogs = [{"boundingBox": box, "score": 0.9, "embedding": embedding, "keypoints": None, "crop": "body"}]
+        for place, right, score in ((EMBEDDING_LENGTH - 1, 12, 0.95), (axis, 50, 0.9)):
+            embedding = json.dumps(np.eye(EMBEDDING_LENGTH)[place].tolist())
+            box = {"x1": 5, "y1": 5, "x2": right, "y2": 35}
+            dogs.append({"boundingBox": box, "score": score, "embedding": embedding, "keypoints": None, "crop": "body"})
     return check_answer(json.dumps({TASK: dogs, "imageWidth": 60, "imageHeight": 40}))
 
 
