@@ -172,8 +172,8 @@ def to_tensor(images: Sequence[ImageArray], mean: Sequence[float], std: Sequence
     # Plane by plane: OpenCV splits channels thirty times faster than numpy transposes them.
     for planes, image in zip(batch, images, strict=True):
         for plane, channel, centre, spread in zip(planes, cv2.split(image), mean, std, strict=True):
-            np.multiply(channel, np.float32(1 / (255 * spread)), out=plane)
-            np.subtract(plane, np.float32(centre / spread), out=plane)
+            # One pass from bytes to numbers; numpy would make two.
+            cv2.addWeighted(channel, 1 / (255 * spread), channel, 0, -centre / spread, dst=plane, dtype=cv2.CV_32F)
     return batch
 
 
