@@ -6,7 +6,9 @@ are fitted anew on the network's features of photos that train; a run alone may 
 
 Share and directions are chosen on validation dogs, on the crops that a package cuts out in service, by the dogs
 photographed on many days: the largest TAR at FAR 1 % among the candidates whose equal error rate is the least or as
-good as it. Over all dogs, what surrounds a dog photographed once would have a say. Leaves the network in ``runs/embedder/last.pt``, recipe and figures in ``record.json``.
+good as it. Over all dogs, what surrounds a dog photographed once would have a say.
+
+Leaves the network in ``runs/embedder/last.pt``, recipe and figures in ``record.json``.
 """
 
 from __future__ import annotations
