@@ -31,7 +31,7 @@ VERIFICATION_PROTOCOL = (
     "All unordered pairs of a split, pairs of one source photo left out; accepted at and above the (1 - FAR) quantile "
     "of the impostor pairs; no weight is fitted on val or test dogs, val chooses; what was known of test when the "
     "release was settled stands in trainers/README.md. 'Whole photo' "
-    "embeds the photo as it is; 'pipeline' embeds the manifest's crop of the best detection (the whole photo where no "
+    "embeds the photo as it is; 'pipeline' embeds the manifest's crop of the largest dog (the whole photo where no "
     "dog is detected)."
 )
 EVALUATION_PROTOCOL = (
@@ -81,8 +81,8 @@ def verification(pipeline: DogPipeline, package: ModelPackage, data: Path) -> di
             rows = figures_by_set(embed(pipeline, found, crop), photos)
             record[f"{split}_{name}"] = dict(rows)
             print(f"\n{split}, {name.replace('_', ' ')}\n{table(rows)}")
-        missed = sum(dog.best.dogs == 0 for dog in found)
-        faces = sum(dog.best.keypoints is not None for dog in found)
+        missed = sum(dog.named.dogs == 0 for dog in found)
+        faces = sum(dog.named.keypoints is not None for dog in found)
         record[f"{split}_photos"] = {"all": len(found), "without_detection": missed, "with_visible_face": faces}
         print(f"{split}: {missed} of {len(found)} photos without a detection, {faces} with a visible face")
     return record

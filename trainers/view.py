@@ -1,7 +1,7 @@
 """Pictures of the data, and of what a model makes of it: ``python -m trainers.view``.
 
 ``sheets`` draws one contact sheet for each dog (or breed) of a list. ``neighbours`` draws the photos of a list that are
-nearest to a query photo, by the embeddings of a model package or by those in a file.
+nearest to a query photo, any one, by the embeddings of a model package, or to one of the list by those in a file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from immich_dog_plugin.pipeline import DogPipeline
 from .data.entries import FOLDER, TRAIN, VAL, DataError, Entry, read_entries
 from .data.identity import IdentityPhoto
 from .dogs_found import embed, find_dogs
-from .sheets import GREEN, RED, Tile, contact_sheet, save_png
+from .sheets import GREEN, RED, WHITE, Tile, contact_sheet, save_png
 
 PACKAGE = Path("artifacts/dog-identification-v1")
 COLUMNS = 10
@@ -59,7 +59,9 @@ def main() -> None:
             drawn = draw_sheets(entries, args.by, args.photos, args.out)
         else:
             gallery = (
-                Gallery.read(args.embeddings, entries) if args.embeddings else Gallery.embed(args.package, entries)
+                Gallery.read(args.embeddings, entries)
+                if args.embeddings
+                else Gallery.embed(args.package, entries, args.query)
             )
             drawn = draw_neighbours(args.query, gallery, args.count, args.out)
         for file in drawn:
@@ -89,23 +91,23 @@ def draw_sheets(entries: Sequence[Entry], by: str, photos: int, out: Path) -> It
 
 
 def draw_neighbours(queries: Sequence[Path], gallery: Gallery, count: int, out: Path) -> Iterator[Path]:
-    """One PNG for each query: the query, then its nearest photos; green the same dog, red another.
+    """One PNG for each query: the query, then the nearest photos of the list; green the same dog, red another.
 
     Raises:
         DataError: a query is not among the gallery's photos.
     """
     for query in queries:
         row = gallery.row(query)
+        others = np.flatnonzero(np.arange(gallery.listed) != row)  # a photo is no neighbour of itself
         cosines = gallery.embeddings @ gallery.embeddings[row]
-        cosines[row] = -np.inf  # a photo is no neighbour of itself
         asked = gallery.entries[row]
         tiles = [Tile(read_photo(asked.file_path), ("QUERY", dog_name(asked) or "", asked.source_group))]
-        for index in np.argsort(-cosines)[: min(count, len(cosines) - 1)]:
+        for index in others[np.argsort(-cosines[others])][:count]:
             found = gallery.entries[index]
-            colour = GREEN if dog_name(found) == dog_name(asked) else RED
+            colour = WHITE if dog_name(asked) is None else GREEN if dog_name(found) == dog_name(asked) else RED
             lines = (f"{cosines[index]:.3f}", dog_name(found) or "", found.source_group)
             tiles.append(Tile(read_photo(found.file_path), lines, colour))
-        title = f"{asked.file_path}: nearest of {len(gallery.entries) - 1} photos, by {gallery.source}"
+        title = f"{asked.file_path}: nearest of {len(others)} photos, by {gallery.source}"
         yield _save(out / f"{_plain(dog_name(asked) or 'photo')}_{_plain(asked.file_path.stem)}.png", tiles, title)
 
 
@@ -114,25 +116,29 @@ class Gallery:
     """Photos that can be compared.
 
     Attributes:
-        entries: what is known of each.
+        entries: what is known of each; first the photos of the list, then queries that are not in it.
+        listed: how many are of the list.
         embeddings: ``(n, d)`` of unit length.
         source: what made the embeddings.
     """
 
     entries: list[Entry]
+    listed: int
     embeddings: FloatArray
     source: str
 
     @classmethod
-    def embed(cls, package: Path, entries: Sequence[Entry]) -> Gallery:
-        """Embed the best detection of every photo, the whole photo where none is found."""
+    def embed(cls, package: Path, listed: Sequence[Entry], queries: Sequence[Path]) -> Gallery:
+        """Embed the largest dog of every photo, the whole photo where none is found."""
+        known = {entry.file_path.resolve() for entry in listed}
+        entries = [*listed, *(unlisted(query) for query in queries if query.resolve() not in known)]
         opened = ModelPackage.open(package)
         pipeline = DogPipeline.open(opened)
         photos = [
             IdentityPhoto(entry.file_path, "", entry.set, entry.dog or "", entry.source_group) for entry in entries
         ]
         found = find_dogs(pipeline, photos)
-        return cls(list(entries), embed(pipeline, found, opened.manifest.crop), package.name)
+        return cls(entries, len(listed), embed(pipeline, found, opened.manifest.crop), package.name)
 
     @classmethod
     def read(cls, file: Path, entries: Sequence[Entry]) -> Gallery:
@@ -150,7 +156,7 @@ class Gallery:
             raise DataError(f"{twice} in {file} means several photos of the list", "Use longer paths as keys")
         embeddings = np.stack([by_key[key] for key in keys])
         unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-        return cls([entry for entry, _ in chosen], unit, file.name)
+        return cls([entry for entry, _ in chosen], len(chosen), unit, file.name)
 
     def row(self, query: Path) -> int:
         """The place of a photo.
@@ -162,7 +168,10 @@ class Gallery:
         for row, entry in enumerate(self.entries):
             if entry.file_path.resolve() == wanted:
                 return row
-        raise DataError(f"{query} is not among the {len(self.entries)} photos", "Give a photo of the --list")
+        raise DataError(
+            f"{query} is not among the {len(self.entries)} photos",
+            "Give a photo of the --list, or leave --embeddings out",
+        )
 
 
 def _read_embeddings(file: Path) -> dict[str, FloatArray]:
@@ -187,6 +196,13 @@ def _key(photo: Path, keys: Container[str]) -> str | None:
 def dog_name(entry: Entry) -> str | None:
     """What to call the dog of a photo, None where nobody knows it."""
     return None if entry.identity_label is None else entry.dog or f"dog {entry.identity_label}"
+
+
+def unlisted(photo: Path) -> Entry:
+    """A photo of which nothing is known."""
+    return Entry(
+        file_path=photo, identity_label=None, breed_label=None, source_group="not in the list", set="", licence=""
+    )
 
 
 def _save(file: Path, tiles: Sequence[Tile], title: str) -> Path:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from immich_dog_plugin.library.export import EMBEDDING_FORMATS
 from tests.tiny_package import write_tiny_package
 from trainers import view
 from trainers.data.entries import TRAIN, write_entries
-from trainers.sheets import BACKGROUND, GREEN, RED, Tile, contact_sheet
+from trainers.sheets import BACKGROUND, GREEN, RED, WHITE, Tile, contact_sheet
 
 from .drawn import entry, write_photo
 
@@ -115,6 +116,20 @@ def test_a_package_embeds_the_photos_itself(photos: Path, tmp_path: Path, monkey
     cosines = [float(tile.lines[0]) for tile in tiles[1:]]
     assert cosines == sorted(cosines, reverse=True)
     assert all(-1 <= cosine <= 1 for cosine in cosines)
+
+
+def test_a_photo_that_is_not_in_the_list_has_neighbours_too(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sheets = drawn_tiles(monkeypatch)
+    query = tmp_path / "mine.png"
+    shutil.copy(tmp_path / "photos" / "dog1" / "3.png", query)
+    package = write_tiny_package(tmp_path / "package")
+    run(monkeypatch, "neighbours", query, "--list", photos, "--package", package, "--out", tmp_path / "out")
+    ((asked, first, *others),) = sheets
+    assert (asked.lines, first.lines[:2]) == (("QUERY", "", "not in the list"), ("1.000", "dog1"))
+    assert len(others) == 3
+    assert {tile.colour for tile in (first, *others)} == {WHITE}
 
 
 @pytest.mark.parametrize(
