@@ -82,8 +82,8 @@ def growth(seen: Sequence[tuple[int, float]], after: int) -> float:
 
     Means over a tenth of the looks on each side: one look may meet a photo in flight.
 
-    >>> growth([(100, 150.0), (1000, 200.0), (1100, 200.0), (2000, 210.0)], after=1000)
-    0.05
+    >>> growth([(100, 150.0), (1000, 200.0), (1100, 200.0), (2000, 210.0)], after=1000)  # doctest: +ELLIPSIS
+    0.05...
     """
     late = [mb for photos, mb in seen if photos >= after]
     few = max(1, len(late) // 10)
@@ -98,9 +98,8 @@ def answered(service: Service, model: str, photo: bytes) -> None:
     """
     response = service.predict(request_entries(model), image=photo)
     if response.status_code != 200:
-        raise ServiceError(
-            f"The service answered {response.status_code}: {response.text[:300]}", f"See {service.log_file}"
-        )
+        printed = f"See what it printed: {service.log[-500:]}"
+        raise ServiceError(f"The service answered {response.status_code}: {response.text[:300]}", printed)
     check_answer(response.content)
 
 

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from harness.gate.limits import Limits
 from immich_dog_plugin.errors import EvaluationError
 from immich_dog_plugin.evaluation.bootstrap import Interval, bootstrap_intervals, bootstrap_mean
+from immich_dog_plugin.evaluation.metrics import median_margin
 from immich_dog_plugin.evaluation.pairs import Counts, DogPairs, Floats, Pairs
 from immich_dog_plugin.model_package import Thresholds
 
@@ -151,11 +152,7 @@ def _figures_of_pairs(pairs: DogPairs, threshold: float) -> dict[FigureName, Int
         "same_dog": lambda drawn: drawn.genuine_scores.share_at_least(threshold),
         "different_dogs": lambda drawn: 1 - drawn.impostor_scores.share_at_least(threshold),
     }
-    return bootstrap_intervals(shares, pairs, share=True) | bootstrap_intervals({"margin": _margin}, pairs)
-
-
-def _margin(pairs: Pairs) -> float:
-    return pairs.genuine_scores.quantile(0.5) - pairs.impostor_scores.quantile(0.5)
+    return bootstrap_intervals(shares, pairs, share=True) | bootstrap_intervals({"margin": median_margin}, pairs)
 
 
 def _photo_pairs(rows: Counts, cosines: Floats) -> list[PhotoPair]:

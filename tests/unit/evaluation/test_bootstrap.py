@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import doctest
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from immich_dog_plugin.errors import EvaluationError
-from immich_dog_plugin.evaluation import bootstrap
 from immich_dog_plugin.evaluation.bootstrap import (
     Interval,
     bootstrap_interval,
@@ -32,12 +29,6 @@ def dogs(count: int, photos: int = 4, noise: float = 1.5) -> tuple[NDArray[np.fl
     labels = np.repeat(np.arange(count), photos)
     vectors = random.normal(size=(count, 8))[labels] + noise * random.normal(size=(len(labels), 8))
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), labels
-
-
-def test_the_examples_in_the_docstrings_hold() -> None:
-    result = doctest.testmod(bootstrap)
-    assert result.attempted >= 1
-    assert result.failed == 0
 
 
 def test_a_dog_drawn_twice_counts_its_pairs_twice_and_makes_none_with_itself() -> None:

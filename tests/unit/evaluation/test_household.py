@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,12 +30,6 @@ def photos(labels: Sequence[str], embeddings: NDArray[np.float64], **columns: ob
         "keys": [str(row) for row in range(count)],
     }
     return EmbeddedPhotos(embeddings=embeddings, labels=np.array(labels), **rows | columns)  # type: ignore[arg-type]
-
-
-def test_the_examples_in_the_docstrings_hold() -> None:
-    result = doctest.testmod(module)
-    assert result.attempted >= 1
-    assert result.failed == 0
 
 
 def test_three_faces_within_the_distance_become_one_person() -> None:

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import doctest
-
 import numpy as np
 import pytest
 
-from immich_dog_plugin.evaluation import open_set
 from immich_dog_plugin.evaluation.metrics import tar_at_far
 from immich_dog_plugin.evaluation.open_set import Searches
 
@@ -14,12 +11,6 @@ def directions(*degrees: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float
     """Unit vectors in the plane."""
     angles = np.radians(degrees)
     return np.column_stack([np.cos(angles), np.sin(angles)])
-
-
-def test_the_examples_in_the_docstrings_hold() -> None:
-    result = doctest.testmod(open_set)
-    assert result.attempted >= 3
-    assert result.failed == 0
 
 
 def test_known_dogs_are_named_and_unknown_ones_meet_all_others_by_hand() -> None:
