@@ -2,7 +2,8 @@
 
 Without TAG it checks every pinned release and writes the table to patches/COMPATIBILITY.md and .json; with TAGs it
 prints theirs. What was found is kept under runs/compat, so that an interrupted run goes on where it ended; it counts
-until a patch or a model of the plugin changes. A release that fails does not stop the others; the exit code is 1 then.
+until a patch, what applies it, or the plugin's classes inside Immich change. Weights do not count: a service is held
+against the pipeline with the same ones. A release that fails does not stop the others; the exit code is 1 then.
 """
 
 from __future__ import annotations

@@ -185,6 +185,7 @@ def dog_service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         case Kind.PROCESS:
             service = request.getfixturevalue("run_dog_service")(tmp_path_factory.mktemp("dog_service"))
     with service as running:
+        running.wait_until_it_answers(60)
         running.require_dogs(photo_of_a_dog())
         yield running
 
