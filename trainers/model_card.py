@@ -23,7 +23,7 @@ LIMITS = """\
 - Not for deciding about a living being: no veterinary, legal, insurance or ownership question, and no search for
   stolen or dangerous dogs. A cosine over the threshold is a hint for a person who knows the dogs.
 - Not for people, nor for other animals: wolves, foxes and plush dogs may be taken for dogs.
-- Look-alikes of one breed, puppies that grow up, clipped coats, and dogs seen from behind are confused most.
+- Expect look-alikes of one breed, puppies that grow up, clipped coats, and dogs seen from behind to be confused.
 - Dogs photographed within one session look more alike to the model than they are: figures on such photos flatter.
 """
 
@@ -50,6 +50,7 @@ def model_card(manifest: Manifest) -> str:
         "Face points": _keypoints(metrics["keypoints"]),
         "Crop": f"Preference: {', '.join(manifest.crop.preference)}; body padding {manifest.crop.body_padding}.\n"
         f"{manifest.crop.reason}.",
+        "Other ways to embed": _variants(metrics.get("variants_on_val")),
         "Thresholds": f"Same dog {manifest.thresholds.same_dog}, FAR 1 % {manifest.thresholds.far_1_percent}, "
         f"FAR 0.1 % {manifest.thresholds.far_01_percent} (cosine): {manifest.thresholds.source}.",
         "Probability": calibration_section(manifest),
@@ -133,6 +134,30 @@ def _keypoints(record: dict[str, Any]) -> str:
                 f" and for {figures['face_found_of_those_without']:.0%} of the others (AUC {figures['face_auc']:.3f})"
             )
         lines.append(line)
+    return "\n".join(lines)
+
+
+def _variants(record: list[dict[str, Any]] | None) -> str:
+    """What ``python -m trainers.variants`` measured.
+
+    >>> figures = {"eer": 0.04, "tar_at_1_percent": None, "top_1": 0.98}
+    >>> print(_variants([{"variant": "as it ships", "milliseconds": 8.0, "all": figures}]).splitlines()[-1])
+    | as it ships | 8.0 | 0.040 | n/a | 0.980 | n/a | n/a | n/a |
+    """
+    if record is None:
+        return "Not recorded: `python -m trainers.variants --record` did not measure them when this package was made."
+    keys = ("eer", "tar_at_1_percent", "top_1")
+    lines = [
+        "Validation dogs; milliseconds of a dog on the machine that measured. Two crops, or a crop and its mirror image, "
+        "cost the graph twice.",
+        "",
+        "| embedder | ms | EER | TAR@1% | top-1 | many days: EER | TAR@1% | top-1 |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in record:
+        values = [row.get(group, {}).get(key) for group in ("all", "many_days") for key in keys]
+        cells = ["n/a" if value is None else f"{value:.3f}" for value in values]
+        lines.append(f"| {row['variant']} | {row['milliseconds']:.1f} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

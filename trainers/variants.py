@@ -1,0 +1,182 @@
+"""What else could embed a dog, on validation dogs, answers and speed: ``python -m trainers.variants``.
+
+Other input sides, the mean with the mirror image, other precisions, and body and face together, each against the
+embedder as it ships. Nothing of the package changes; ``--record`` notes the figures in its manifest and model card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from immich_dog_plugin.geometry import FloatArray, ImageArray, to_tensor
+from immich_dog_plugin.model_package import CropSpec, ModelPackage, RecognitionSpec
+from immich_dog_plugin.pipeline import DogPipeline
+from immich_dog_plugin.stages.embedder import Embedder, embedder_input
+from immich_dog_plugin.stages.session import open_session
+
+from .choose import FACES, MANY_DAYS
+from .data.identity import read_identities
+from .dogs_found import FoundDog, crop_of, figures_by_set, find_dogs
+from .embedder.projection import principal_directions
+from .export import PACKAGE, write_manifest
+from .graph import export_graph
+from .model_card import write_model_card
+from .warm_start import embedder_from
+
+SIDES = (224, 288, 320)
+CALIBRATION_CROPS = 64
+TIMED = 60  # runs with one crop each
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variant:
+    """One way to embed the validation dogs.
+
+    Attributes:
+        embeddings: ``(n, d)`` unit rows.
+        milliseconds: of a dog, median; a way that runs the graph twice costs twice its run.
+    """
+
+    embeddings: FloatArray
+    milliseconds: float
+
+
+def main() -> None:
+    """Measure every variant, print the table, and record it on request."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--package", type=Path, default=PACKAGE)
+    parser.add_argument("--record", action="store_true", help="write the figures into manifest and model card")
+    args = parser.parse_args()
+
+    package = ModelPackage.open(args.package)
+    pipeline = DogPipeline.open(package)
+    photos = read_identities(args.data, "val")
+    val = find_dogs(pipeline, photos)
+    train = find_dogs(pipeline, read_identities(args.data, "train"))
+    record = []
+    for name, variant in variants(package, val, train):
+        figures = figures_by_set(variant.embeddings, photos)
+        record.append({"variant": name, "milliseconds": round(variant.milliseconds, 1), **chosen_figures(figures)})
+        print(record[-1], flush=True)
+    if args.record:
+        metrics = {**package.manifest.metrics, "variants_on_val": record}
+        recorded = package.manifest.model_copy(update={"metrics": metrics})
+        write_manifest(args.package, recorded)
+        write_model_card(args.package, recorded)
+
+
+def chosen_figures(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Of all dogs, and of those photographed on many days where there are some."""
+    groups = {"all": figures["all"]} | ({"many_days": figures[MANY_DAYS]} if MANY_DAYS in figures else {})
+    return {name: {key: of[key] for key in ("eer", "tar_at_1_percent", "top_1")} for name, of in groups.items()}
+
+
+def variants(
+    package: ModelPackage, val: Sequence[FoundDog], train: Sequence[FoundDog]
+) -> Iterator[tuple[str, Variant]]:
+    """Every variant by name, the embedder as it ships first."""
+    spec, crop = package.manifest.recognition, package.manifest.crop
+    face = crop.model_copy(update={"preference": ("face", "body"), "face": FACES[-1]})
+    with TemporaryDirectory() as scratch:
+        graphs = {"as it ships": (package.model_path("recognition"), spec)}
+        graphs |= made_graphs(package, [crop_of(dog, crop, spec.input.side) for dog in train], Path(scratch))
+        embedded = {name: by_graph(graph, spec, val, crop) for name, (graph, spec) in graphs.items()}
+    yield from embedded.items()
+
+    shipped = embedded["as it ships"]
+    embedder = DogPipeline.open(package).embedder
+    twice = 2 * shipped.milliseconds
+    mirrored = embed(embedder, [np.ascontiguousarray(cut[:, ::-1]) for cut in cuts(val, crop, embedder.side)])
+    yield "mean with the mirror image", Variant(unit(shipped.embeddings + mirrored), twice)
+
+    faces = embed(embedder, cuts(val, face, embedder.side))
+    yield "mean of body and face", Variant(unit(shipped.embeddings + faces), twice)
+    both = np.hstack([embed(embedder, cuts(train, chosen, embedder.side)) for chosen in (crop, face)])
+    directions = principal_directions(both, spec.dimension)
+    projected = unit(np.hstack([shipped.embeddings, faces]) @ directions.T)
+    yield f"body beside face, projected to {spec.dimension}", Variant(projected, twice)
+
+
+def made_graphs(
+    package: ModelPackage, crops: Sequence[ImageArray], folder: Path
+) -> dict[str, tuple[Path, RecognitionSpec]]:
+    """The embedder at other sides and in other precisions; ``crops`` show 8 bits which values to expect."""
+    spec, network = package.manifest.recognition, embedder_from(package)
+    graphs = {}
+    for side in (spec.input.side, *SIDES):
+        title = f"{side} pixels" if side != spec.input.side else "weights stored as 32 bits"
+        sided = spec.model_copy(update={"input": spec.input.model_copy(update={"side": side})})
+        graphs[title] = (folder / f"{side}.onnx", sided)
+        export_graph(network, side, spec.output, folder / f"{side}.onnx")
+    full, prepared, quantised = (folder / f"{name}.onnx" for name in (spec.input.side, "prepared", "quantised"))
+    quant_pre_process(str(full), str(prepared))
+    drawn = crops[:: max(1, len(crops) // CALIBRATION_CROPS)]
+    quantize_static(
+        str(prepared),
+        str(quantised),
+        Crops(drawn, spec),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
+    return graphs | {"8-bit integers": (quantised, spec)}
+
+
+class Crops(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime is not typed
+    """Crops one by one, as the graph takes them."""
+
+    def __init__(self, crops: Sequence[ImageArray], spec: RecognitionSpec) -> None:
+        self._inputs = iter([{spec.input.name: as_input(crop, spec)} for crop in crops])
+
+    def get_next(self) -> dict[str, FloatArray] | None:
+        return next(self._inputs, None)
+
+
+def by_graph(graph: Path, spec: RecognitionSpec, dogs: Sequence[FoundDog], crop: CropSpec) -> Variant:
+    """The dogs through one graph, and how long it takes for one."""
+    session = open_session(graph)
+    of_dogs = cuts(dogs, crop, spec.input.side)
+    tensor = as_input(of_dogs[0], spec)
+    times = []
+    for _ in range(TIMED):
+        started = time.perf_counter()
+        session.run(None, {spec.input.name: tensor})
+        times.append(1000 * (time.perf_counter() - started))
+    return Variant(embed(Embedder(session, spec), of_dogs), median(times))
+
+
+def cuts(dogs: Sequence[FoundDog], crop: CropSpec, side: int) -> list[ImageArray]:
+    """What is embedded of each dog."""
+    return [crop_of(dog, crop, side) for dog in dogs]
+
+
+def embed(embedder: Embedder, crops: Sequence[ImageArray]) -> FloatArray:
+    """One embedding a crop ``(n, d)``, one by one as in service."""
+    return np.concatenate([embedder([crop]) for crop in crops])
+
+
+def as_input(crop: ImageArray, spec: RecognitionSpec) -> FloatArray:
+    """A crop as the graph takes it ``(1, 3, side, side)``."""
+    return to_tensor([embedder_input(crop, spec.input)], spec.input.mean, spec.input.std)
+
+
+def unit(rows: FloatArray) -> FloatArray:
+    """Rows ``(n, d)`` scaled to unit length."""
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+
+if __name__ == "__main__":
+    main()
