@@ -1,7 +1,8 @@
 """What else could embed a dog, on validation dogs, answers and speed: ``python -m trainers.variants``.
 
 Other input sides, the mean with the mirror image, other precisions, and body and face together, each against the
-embedder as it ships. Nothing of the package changes; ``--record`` notes the figures in its manifest and model card.
+embedder as it ships. Nothing of the package changes; ``--record`` notes the figures in its manifest, from which
+``python -m trainers.evaluate --record`` writes the model card.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ from .dogs_found import FoundDog, crop_of, figures_by_set, find_dogs
 from .embedder.projection import principal_directions
 from .export import PACKAGE, write_manifest
 from .graph import export_graph
-from .model_card import write_model_card
 from .warm_start import embedder_from
 
 SIDES = (224, 288, 320)
@@ -57,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--package", type=Path, default=PACKAGE)
-    parser.add_argument("--record", action="store_true", help="write the figures into manifest and model card")
+    parser.add_argument("--record", action="store_true", help="write the figures into the manifest")
     args = parser.parse_args()
 
     package = ModelPackage.open(args.package)
@@ -74,7 +74,6 @@ def main() -> None:
         metrics = {**package.manifest.metrics, "variants_on_val": record}
         recorded = package.manifest.model_copy(update={"metrics": metrics})
         write_manifest(args.package, recorded)
-        write_model_card(args.package, recorded)
 
 
 def chosen_figures(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
