@@ -66,7 +66,7 @@ def main() -> None:
     val = find_dogs(pipeline, photos)
     train = find_dogs(pipeline, read_identities(args.data, "train"))
     record = []
-    for name, variant in variants(package, val, train):
+    for name, variant in variants(package, pipeline.embedder, val, train):
         figures = figures_by_set(variant.embeddings, photos)
         record.append({"variant": name, "milliseconds": round(variant.milliseconds, 1), **chosen_figures(figures)})
         print(record[-1], flush=True)
@@ -83,7 +83,7 @@ def chosen_figures(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def variants(
-    package: ModelPackage, val: Sequence[FoundDog], train: Sequence[FoundDog]
+    package: ModelPackage, embedder: Embedder, val: Sequence[FoundDog], train: Sequence[FoundDog]
 ) -> Iterator[tuple[str, Variant]]:
     """Every variant by name, the embedder as it ships first."""
     spec, crop = package.manifest.recognition, package.manifest.crop
@@ -95,7 +95,6 @@ def variants(
     yield from embedded.items()
 
     shipped = embedded["as it ships"]
-    embedder = DogPipeline.open(package).embedder
     twice = 2 * shipped.milliseconds
     mirrored = embed(embedder, [np.ascontiguousarray(cut[:, ::-1]) for cut in cuts(val, crop, embedder.side)])
     yield "mean with the mirror image", Variant(unit(shipped.embeddings + mirrored), twice)

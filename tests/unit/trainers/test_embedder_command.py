@@ -1,4 +1,4 @@
-"""The embedder's trainer as its command runs: several processes, several seeds, interrupted and continued."""
+"""The embedder's trainer as its command runs: several processes, several seeds, and asked once more."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ def two_processes(lists: Path, run: Path, *options: str) -> str:
     return done.stderr
 
 
-def test_two_processes_train_every_seed_and_continue_where_they_were(lists: Path, tmp_path: Path) -> None:
+def test_two_processes_train_every_seed_and_nothing_twice(lists: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    two_processes(lists, run, "--epochs", "1", "--seeds", "2")
+    said = two_processes(lists, run, "--epochs", "1", "--seeds", "2")
+    assert "epoch 1 of 1" in said
     assert set(json.loads((run / "seeds.json").read_text())) == {"1", "2"}
     for seed in ("seed_1", "seed_2"):
         record = json.loads((run / seed / "record.json").read_text())
@@ -54,4 +55,4 @@ def test_two_processes_train_every_seed_and_continue_where_they_were(lists: Path
         assert any(not torch.equal(weight, after[f"network.{name}"]) for name, weight in before.items())
 
     said = two_processes(lists, run, "--epochs", "1", "--seeds", "2")
-    assert "epoch 1 of 1" not in said  # nothing is trained twice
+    assert "epoch 1 of 1" not in said
