@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import orjson
@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from .errors import ServiceError
 from .geometry import KEYPOINT_NAMES, FloatArray
+from .model_package import Crop
 
 TASK = "dog-identification"
 EMBEDDING_LENGTH = 512  # Immich's server stores vectors of this length and no other
@@ -54,7 +55,7 @@ class DogEntry(_Strict):
     score: Unit
     embedding: str
     keypoints: dict[str, Point] | None
-    crop: Literal["face", "body"]
+    crop: Crop
 
     @property
     def vector(self) -> FloatArray:

@@ -28,7 +28,8 @@ DEFAULT_PACKAGE = "dog-identification-v1"
 MANIFEST = "manifest.json"
 StageName = Literal["detection", "keypoint", "recognition"]
 STAGE_NAMES: tuple[StageName, ...] = ("detection", "keypoint", "recognition")
-Crop = Literal["face", "body"]
+# both: half of the embedding is the body's and half the face's
+Crop = Literal["face", "body", "both"]
 
 
 class _Strict(BaseModel):
@@ -98,7 +99,9 @@ class FaceChipSpec(_Strict):
 class CropSpec(_Strict):
     """Which part of the dog is embedded, and why."""
 
-    preference: tuple[Crop, ...] = Field(min_length=1, description="the first that the photo shows is taken")
+    preference: tuple[Crop, ...] = Field(
+        min_length=1, description="the first that the photo shows is taken; face and both need a visible face"
+    )
     body_padding: float = Field(ge=0, description="fraction of the box's longer side added on each side")
     face: FaceChipSpec
     reason: str

@@ -12,7 +12,7 @@ import orjson
 from .geometry import KEYPOINT_NAMES, FloatArray, ImageArray, crop_box, face_chip, whole_box
 from .model_package import Crop, CropSpec, ModelPackage
 from .stages.detector import Detections, Detector
-from .stages.embedder import Embedder
+from .stages.embedder import Embedder, Pictures
 from .stages.keypoints import KeypointEstimator
 from .stages.session import open_stage
 
@@ -82,14 +82,14 @@ def embed_dogs(
 ) -> list[Dog]:
     """Cut every detected dog as the manifest prefers and embed all crops in one batch."""
     chosen = [choose_crop(points, crop) for points in keypoints]
-    crops = [
+    pictures = [
         cut(photo, box, points, choice, crop, embedder.side)
         for box, points, choice in zip(detections.boxes, keypoints, chosen, strict=True)
     ]
     return [
         Dog(box, float(score), points, choice, embedding)
         for box, score, points, choice, embedding in zip(
-            detections.boxes, detections.scores, keypoints, chosen, embedder(crops), strict=True
+            detections.boxes, detections.scores, keypoints, chosen, embedder(pictures), strict=True
         )
     ]
 
@@ -104,11 +104,14 @@ def choose_crop(keypoints: FloatArray | None, spec: CropSpec) -> Crop:
 
 def cut(
     photo: ImageArray, box: FloatArray, keypoints: FloatArray | None, choice: Crop, spec: CropSpec, side: int
-) -> ImageArray:
-    """The picture that is embedded: an upright face chip of ``side`` pixels, or the padded box at its own size."""
-    if choice == "face" and keypoints is not None:
-        return face_chip(photo, keypoints, side, spec.face.rule)
-    return crop_box(photo, box, spec.body_padding)[0]
+) -> Pictures:
+    """What is embedded of a dog: the padded box at its own size, an upright face chip of ``side`` pixels, or first the
+    one and then the other."""
+    body = crop_box(photo, box, spec.body_padding)[0]
+    if choice == "body" or keypoints is None:
+        return (body,)
+    face = face_chip(photo, keypoints, side, spec.face.rule)
+    return (face,) if choice == "face" else (body, face)
 
 
 def as_answer(dog: Dog, width: int, height: int) -> dict[str, Any]:

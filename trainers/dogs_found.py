@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from immich_dog_plugin.evaluation.embedded import NamedDog, named_dog, picture_of
+from immich_dog_plugin.evaluation.embedded import NamedDog, named_dog, pictures_of
 from immich_dog_plugin.evaluation.metrics import verification_figures
 from immich_dog_plugin.geometry import FloatArray, ImageArray
 from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.model_package import CropSpec
 from immich_dog_plugin.pipeline import DogPipeline
+from immich_dog_plugin.stages.embedder import Pictures
 
 from .data.identity import IdentityPhoto
 
@@ -44,13 +45,13 @@ def embed(pipeline: DogPipeline, dogs: Sequence[FoundDog], crop: CropSpec | None
     embeddings = []
     for start in track(range(0, len(dogs), BATCH), description="Embedder"):
         batch = dogs[start : start + BATCH]
-        embeddings.append(pipeline.embedder([crop_of(dog, crop, pipeline.embedder.side) for dog in batch]))
+        embeddings.append(pipeline.embedder([cuts_of(dog, crop, pipeline.embedder.side) for dog in batch]))
     return np.concatenate(embeddings)
 
 
-def crop_of(dog: FoundDog, crop: CropSpec | None, side: int) -> ImageArray:
-    """The picture of a dog that is embedded."""
-    return dog.image if crop is None else picture_of(dog.image, dog.named, crop, side)
+def cuts_of(dog: FoundDog, crop: CropSpec | None, side: int) -> Pictures:
+    """What is embedded of a dog; ``crop=None``: the whole photo."""
+    return (dog.image,) if crop is None else pictures_of(dog.image, dog.named, crop, side)
 
 
 def figures_by_set(embeddings: FloatArray, photos: Sequence[IdentityPhoto]) -> Mapping[str, dict[str, Any]]:

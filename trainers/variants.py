@@ -1,6 +1,6 @@
 """What else could embed a dog, on validation dogs, answers and speed: ``python -m trainers.variants``.
 
-Other input sides, the mean with the mirror image, other precisions, and body and face together, each against the
+Other input sides, other precisions, the mean with the mirror image, and other uses of body and face, each against the
 embedder as it ships. Nothing of the package changes; ``--record`` notes the figures in its manifest, from which
 ``python -m trainers.evaluate --record`` writes the model card.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -23,20 +23,20 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from immich_dog_plugin.geometry import FloatArray, ImageArray, to_tensor
 from immich_dog_plugin.model_package import CropSpec, ModelPackage, RecognitionSpec
 from immich_dog_plugin.pipeline import DogPipeline
-from immich_dog_plugin.stages.embedder import Embedder, embedder_input
+from immich_dog_plugin.stages.embedder import Embedder, Pictures, embedder_input
 from immich_dog_plugin.stages.session import open_session
 
-from .choose import FACES, MANY_DAYS
+from .crops import body_crop, face_crop
 from .data.identity import read_identities
-from .dogs_found import FoundDog, crop_of, figures_by_set, find_dogs
-from .embedder.projection import principal_directions
+from .dogs_found import FoundDog, cuts_of, find_dogs
+from .embedder.validate import ALL, CROSS_SESSION, Figures, figures_of
 from .export import PACKAGE, write_manifest
 from .graph import export_graph
 from .warm_start import embedder_from
 
-SIDES = (224, 288, 320)
+SIDES = (160, 192, 224, 260)
 CALIBRATION_CROPS = 64
-TIMED = 60  # runs with one crop each
+TIMED = 60  # runs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +45,7 @@ class Variant:
 
     Attributes:
         embeddings: ``(n, d)`` unit rows.
-        milliseconds: of a dog, median; a way that runs the graph twice costs twice its run.
+        milliseconds: of a dog, median; one that shows its face.
     """
 
     embeddings: FloatArray
@@ -67,7 +67,7 @@ def main() -> None:
     train = find_dogs(pipeline, read_identities(args.data, "train"))
     record = []
     for name, variant in variants(package, pipeline.embedder, val, train):
-        figures = figures_by_set(variant.embeddings, photos)
+        figures = figures_of(variant.embeddings, photos)
         record.append({"variant": name, "milliseconds": round(variant.milliseconds, 1), **chosen_figures(figures)})
         print(record[-1], flush=True)
     if args.record:
@@ -76,9 +76,9 @@ def main() -> None:
         write_manifest(args.package, recorded)
 
 
-def chosen_figures(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Of all dogs, and of those photographed on many days where there are some."""
-    groups = {"all": figures["all"]} | ({"many_days": figures[MANY_DAYS]} if MANY_DAYS in figures else {})
+def chosen_figures(figures: Figures) -> dict[str, Any]:
+    """Of all dogs, and of those photographed on many days."""
+    groups = {"all": figures[ALL], "many_days": figures[CROSS_SESSION]}
     return {name: {key: of[key] for key in ("eer", "tar_at_1_percent", "top_1")} for name, of in groups.items()}
 
 
@@ -87,39 +87,45 @@ def variants(
 ) -> Iterator[tuple[str, Variant]]:
     """Every variant by name, the embedder as it ships first."""
     spec, crop = package.manifest.recognition, package.manifest.crop
-    face = crop.model_copy(update={"preference": ("face", "body"), "face": FACES[-1]})
     with TemporaryDirectory() as scratch:
         graphs = {"as it ships": (package.model_path("recognition"), spec)}
-        graphs |= made_graphs(package, [crop_of(dog, crop, spec.input.side) for dog in train], Path(scratch))
+        graphs |= made_graphs(package, cuts(train, crop, spec.input.side), Path(scratch))
         embedded = {name: by_graph(graph, spec, val, crop) for name, (graph, spec) in graphs.items()}
     yield from embedded.items()
 
     shipped = embedded["as it ships"]
-    twice = 2 * shipped.milliseconds
-    mirrored = embed(embedder, [np.ascontiguousarray(cut[:, ::-1]) for cut in cuts(val, crop, embedder.side)])
-    yield "mean with the mirror image", Variant(unit(shipped.embeddings + mirrored), twice)
+    mirrored = embed(embedder, [tuple(map(mirror, pictures)) for pictures in cuts(val, crop, embedder.side)])
+    yield "mean with the mirror image", Variant(unit(shipped.embeddings + mirrored), 2 * shipped.milliseconds)
 
-    faces = embed(embedder, cuts(val, face, embedder.side))
-    yield "mean of body and face", Variant(unit(shipped.embeddings + faces), twice)
-    both = np.hstack([embed(embedder, cuts(train, chosen, embedder.side)) for chosen in (crop, face)])
-    directions = principal_directions(both, spec.dimension)
-    projected = unit(np.hstack([shipped.embeddings, faces]) @ directions.T)
-    yield f"body beside face, projected to {spec.dimension}", Variant(projected, twice)
+    alone = {
+        "body alone": body_crop(crop.body_padding),
+        "face alone, body where it is hidden": face_crop(crop.face),
+    }
+    parts = {name: by_graph(package.model_path("recognition"), spec, val, of_part) for name, of_part in alone.items()}
+    yield from parts.items()
+    mean = unit(np.sum([part.embeddings for part in parts.values()], axis=0))
+    yield "mean of body and face", Variant(mean, sum(part.milliseconds for part in parts.values()))
+
+
+def mirror(picture: ImageArray) -> ImageArray:
+    """Left and right exchanged."""
+    return np.ascontiguousarray(picture[:, ::-1])
 
 
 def made_graphs(
-    package: ModelPackage, crops: Sequence[ImageArray], folder: Path
+    package: ModelPackage, dogs: Sequence[Pictures], folder: Path
 ) -> dict[str, tuple[Path, RecognitionSpec]]:
-    """The embedder at other sides and in other precisions; ``crops`` show 8 bits which values to expect."""
+    """The embedder at other sides and in other precisions; ``dogs`` show 8 bits which values to expect."""
     spec, network = package.manifest.recognition, embedder_from(package)
     graphs = {}
-    for side in (spec.input.side, *SIDES):
+    for side in dict.fromkeys((spec.input.side, *SIDES)):
         title = f"{side} pixels" if side != spec.input.side else "weights stored as 32 bits"
         sided = spec.model_copy(update={"input": spec.input.model_copy(update={"side": side})})
         graphs[title] = (folder / f"{side}.onnx", sided)
         export_graph(network, side, spec.output, folder / f"{side}.onnx")
     full, prepared, quantised = (folder / f"{name}.onnx" for name in (spec.input.side, "prepared", "quantised"))
     quant_pre_process(str(full), str(prepared), skip_symbolic_shape=True)  # stumbles over the dynamic batch
+    crops = [picture for pictures in dogs for picture in pictures]
     drawn = crops[:: max(1, len(crops) // CALIBRATION_CROPS)]
     quantize_static(
         str(prepared),
@@ -144,10 +150,10 @@ class Crops(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime is not
 
 
 def by_graph(graph: Path, spec: RecognitionSpec, dogs: Sequence[FoundDog], crop: CropSpec) -> Variant:
-    """The dogs through one graph, and how long it takes for one."""
+    """The dogs through one graph, and how long it takes for one with as many pictures as any has."""
     session = open_session(graph)
     of_dogs = cuts(dogs, crop, spec.input.side)
-    tensor = as_input(of_dogs[0], spec)
+    tensor = np.concatenate([as_input(picture, spec) for picture in max(of_dogs, key=len)])
     times = []
     for _ in range(TIMED):
         started = time.perf_counter()
@@ -156,14 +162,14 @@ def by_graph(graph: Path, spec: RecognitionSpec, dogs: Sequence[FoundDog], crop:
     return Variant(embed(Embedder(session, spec), of_dogs), median(times))
 
 
-def cuts(dogs: Sequence[FoundDog], crop: CropSpec, side: int) -> list[ImageArray]:
+def cuts(dogs: Sequence[FoundDog], crop: CropSpec, side: int) -> list[Pictures]:
     """What is embedded of each dog."""
-    return [crop_of(dog, crop, side) for dog in dogs]
+    return [cuts_of(dog, crop, side) for dog in dogs]
 
 
-def embed(embedder: Embedder, crops: Sequence[ImageArray]) -> FloatArray:
-    """One embedding a crop ``(n, d)``, one by one as in service."""
-    return np.concatenate([embedder([crop]) for crop in crops])
+def embed(embedder: Embedder, dogs: Sequence[Pictures]) -> FloatArray:
+    """One embedding a dog ``(n, d)``, one by one as in service."""
+    return np.concatenate([embedder([pictures]) for pictures in dogs])
 
 
 def as_input(crop: ImageArray, spec: RecognitionSpec) -> FloatArray:

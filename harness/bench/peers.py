@@ -79,7 +79,7 @@ class PeerPipeline:
 
     def _run(self, photo: ImageArray, boxes: FloatArray) -> None:
         self._detect(photo)
-        self._embed([crop_box(photo, box, 0.0)[0] for box in boxes])
+        self._embed([(crop_box(photo, box, 0.0)[0],) for box in boxes])
 
 
 def exported(file: Path, export: Callable[[Path], None]) -> Path:

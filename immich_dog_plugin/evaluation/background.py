@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from ..geometry import LETTERBOX_GREY, FloatArray, ImageArray, whole_box
 from ..model_package import CropSpec
 from ..pipeline import choose_crop, cut
+from ..stages.embedder import Pictures
 from .bootstrap import Interval, bootstrap_intervals
 from .metrics import auc, mean_margin, stated, tar_at_far
 from .pairs import Counts, DogPairs, Floats, Pairs
@@ -29,7 +30,7 @@ MIN_VISIBLE = 0.1  # of a crop, around the box
 
 def background_pictures(
     photo: ImageArray, box: FloatArray, keypoints: FloatArray | None, crop: CropSpec, side: int
-) -> dict[str, ImageArray]:
+) -> dict[str, Pictures]:
     """What is embedded for the check: the dog's own crop and the whole photo, the box grey in both.
 
     Nothing where less than ``MIN_VISIBLE`` of the crop lies around the box.
@@ -45,10 +46,10 @@ def background_pictures(
     x1, y1, x2, y2 = whole_box(box, photo.shape[1], photo.shape[0])
     grey[y1:y2, x1:x2] = LETTERBOX_GREY
     around = cut(grey, box, keypoints, choose_crop(keypoints, crop), crop, side)
-    # A face chip is filled with the same grey where it leaves the photo.
-    if (around != LETTERBOX_GREY).any(axis=2).mean() < MIN_VISIBLE:
+    # A face chip is filled with the same grey where it leaves the photo. Beside a body it shows no more than that.
+    if (around[0] != LETTERBOX_GREY).any(axis=2).mean() < MIN_VISIBLE:
         return {}
-    return {AROUND: around, WHOLE: grey}
+    return {AROUND: around, WHOLE: (grey,)}
 
 
 @dataclass(frozen=True, slots=True)

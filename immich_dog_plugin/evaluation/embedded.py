@@ -16,6 +16,7 @@ from ..library.pictures import thumbnail
 from ..library.scan import Failure
 from ..model_package import CropSpec, ModelPackage
 from ..pipeline import DogPipeline, choose_crop, cut, faces
+from ..stages.embedder import Pictures
 from .background import background_pictures
 from .pairs import Counts, Floats, Mask
 from .photos import LabelledPhoto
@@ -36,7 +37,7 @@ class EmbeddedPhotos:
         dogs: how many the detector found. The largest is embedded, the whole photo where there is none.
         times: when it was taken in seconds, NaN where that is not known.
         keys: its file.
-        pictures: JPEG of what was embedded; empty where only embeddings are known.
+        pictures: JPEG of what was embedded, of body and face the body; empty where only embeddings are known.
         backgrounds: embeddings with the dog greyed out ``(n, d)`` by the name of the part; NaN where none was found, or
             nothing is seen around it.
         failures: photos that could not be read.
@@ -84,7 +85,7 @@ def named_dog(pipeline: DogPipeline, photo: ImageArray) -> NamedDog:
     return NamedDog(box, face, len(boxes))
 
 
-def picture_of(photo: ImageArray, dog: NamedDog, crop: CropSpec, side: int) -> ImageArray:
+def pictures_of(photo: ImageArray, dog: NamedDog, crop: CropSpec, side: int) -> Pictures:
     """What is embedded of a dog, cut as the pipeline does."""
     return cut(photo, dog.box, dog.keypoints, choose_crop(dog.keypoints, crop), crop, side)
 
@@ -156,16 +157,16 @@ def _embed(photo: LabelledPhoto, pipeline: DogPipeline, package: ModelPackage) -
     image = read_photo(content, "the file")
     crop, side = package.manifest.crop, pipeline.embedder.side
     dog = named_dog(pipeline, image)
-    picture = picture_of(image, dog, crop, side)
+    pictures = pictures_of(image, dog, crop, side)
     greyed = background_pictures(image, dog.box, dog.keypoints, crop, side) if dog.dogs else {}
-    embedding, *backgrounds = pipeline.embedder([picture, *greyed.values()])
+    embedding, *backgrounds = pipeline.embedder([pictures, *greyed.values()])
     time = taken(content)
     return _Row(
         photo=photo,
         digest=hashlib.sha256(content).hexdigest(),
         session=photo.session or (str(time.date()) if time else ""),
         time=time.timestamp() if time else np.nan,
-        picture=thumbnail(picture),
+        picture=thumbnail(pictures[0]),
         embedding=embedding,
         dogs=dog.dogs,
         backgrounds=dict(zip(greyed, backgrounds, strict=True)),

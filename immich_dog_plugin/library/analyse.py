@@ -16,6 +16,7 @@ from ..errors import DogPluginError, OutputError, PhotoError
 from ..geometry import ImageArray, largest_box
 from ..imaging import read_photo
 from ..pipeline import Dog
+from ..stages.embedder import Pictures
 from .collection import Collection, Photo, Sighting
 from .output import output_error, whole_file
 from .pictures import debug_picture, thumbnail
@@ -35,7 +36,7 @@ class FindDogs(Protocol):
     def __call__(self, photo: ImageArray, min_score: float | None = None) -> list[Dog]: ...
 
 
-CutDog = Callable[[ImageArray, Dog], ImageArray]
+CutDog = Callable[[ImageArray, Dog], Pictures]
 
 
 class Analyser:
@@ -78,7 +79,7 @@ class Analyser:
         image = read_photo(content, "the file")
         if photo is None:
             dogs = self._find_dogs(image)
-            pictures = [thumbnail(self._cut(image, dog)) for dog in dogs]
+            pictures = [thumbnail(self._cut(image, dog)[0]) for dog in dogs]
             photo = self._store.add(digest, thumbnail(image), zip(dogs, pictures, strict=True))
             self.computed += 1
         else:

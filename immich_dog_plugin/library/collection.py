@@ -38,7 +38,7 @@ class Sighting:
             for one of them only.
         box: ``x1 y1 x2 y2`` in photo pixels.
         score: the detector's, 0..1.
-        crop: the part that was embedded, ``face`` or ``body``.
+        crop: the part that was embedded, ``face``, ``body`` or ``both``.
     """
 
     id: int

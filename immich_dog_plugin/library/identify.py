@@ -9,6 +9,7 @@ from pathlib import Path
 from ..geometry import ImageArray
 from ..model_package import ModelPackage
 from ..pipeline import Dog, cut
+from ..stages.embedder import Pictures
 from .analyse import Analyser, FindDogs, analyse
 from .collection import Collection
 from .export import write_dogs, write_embeddings, write_similarity
@@ -94,7 +95,7 @@ def identify(
     min_score = manifest.detection.min_score if options.min_score is None else options.min_score
     verdicts = Verdicts.of(manifest)
 
-    def cut_dog(photo: ImageArray, dog: Dog) -> ImageArray:
+    def cut_dog(photo: ImageArray, dog: Dog) -> Pictures:
         return cut(photo, dog.box, dog.keypoints, dog.crop, manifest.crop, manifest.recognition.input.side)
 
     with Store(out / STORE, package.fingerprint, min_score) as store:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..geometry import KEYPOINT_NAMES, ImageArray, letterbox, resize
 from ..pipeline import Dog
+from ..stages.embedder import Pictures
 
 _THUMBNAIL_SIDE = 144
 _THUMBNAIL_QUALITY = 80
@@ -37,7 +38,7 @@ def boxed_thumbnail(photo: ImageArray, box: tuple[int, int, int, int]) -> bytes:
     return jpeg(canvas, _THUMBNAIL_QUALITY)
 
 
-def debug_picture(photo: ImageArray, dogs: Sequence[Dog], crops: Sequence[ImageArray]) -> bytes:
+def debug_picture(photo: ImageArray, dogs: Sequence[Dog], crops: Sequence[Pictures]) -> bytes:
     """A JPEG of the photo, at most 1024 pixels wide or high, with each dog's box, score and points.
 
     A strip below shows the crops that were embedded (``crops``, in the order of ``dogs``), numbered as the boxes are.
@@ -87,14 +88,14 @@ def _label(canvas: ImageArray, text: str, x: int, y: int) -> None:
     cv2.putText(canvas, text, (x + 3, top + height + 2), _FONT, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
 
 
-def _strip(dogs: Sequence[Dog], crops: Sequence[ImageArray], width: int) -> ImageArray:
+def _strip(dogs: Sequence[Dog], crops: Sequence[Pictures], width: int) -> ImageArray:
     """The crops side by side in as many rows as they need, or a line that says that there is no dog."""
     if not dogs:
         strip = np.full((28, 64, 3), _BACKGROUND, dtype=np.uint8)
         cv2.putText(strip, "no dog", (8, 18), _FONT, 0.4, _TEXT_COLOUR, 1, cv2.LINE_AA)
         return strip
     tiles = []
-    for number, crop in enumerate(crops):
+    for number, crop in ((number, crop) for number, of_dog in enumerate(crops) for crop in of_dog):
         tile = letterbox(crop, _INSET_SIDE, fill=_BACKGROUND[0])[0]
         _label(tile, f"#{number}", 0, 0)
         tiles.append(tile)

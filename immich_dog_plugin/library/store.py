@@ -33,9 +33,9 @@ CREATE TABLE dogs (
     box BLOB NOT NULL,           -- 4 float32: x1 y1 x2 y2, photo pixels
     score REAL NOT NULL,
     keypoints BLOB,              -- 5 x 3 float32: x, y in photo pixels and score
-    crop TEXT NOT NULL,          -- face or body
+    crop TEXT NOT NULL,          -- face, body or both
     embedding BLOB NOT NULL,     -- float32, unit length
-    thumbnail BLOB NOT NULL,     -- JPEG of the crop that was embedded
+    thumbnail BLOB NOT NULL,     -- JPEG of the crop that was embedded, of body and face the body
     UNIQUE (photo, number)
 );
 CREATE TABLE drawn (             -- which photo each picture in debug/ shows

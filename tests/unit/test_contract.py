@@ -71,7 +71,7 @@ def test_what_the_pipeline_answers_keeps_the_contract(tiny_pipeline: DogPipeline
         (("keypoints",), {"nose": [1, 2, 0.5]}, "the points are"),
         (("keypoints", "nose"), [1, 2], "keypoints.nose"),
         (("keypoints", "nose"), [1, 2, 1.5], "keypoints.nose"),
-        (("crop",), "tail", "crop: Input should be 'face' or 'body'"),
+        (("crop",), "tail", "crop: Input should be 'face', 'body' or 'both'"),
         (("breed",), "collie", "Extra inputs are not permitted"),
     ],
 )

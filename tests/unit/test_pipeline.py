@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from immich_dog_plugin.errors import ModelPackageError
-from immich_dog_plugin.geometry import KEYPOINT_NAMES
-from immich_dog_plugin.model_package import ModelPackage
-from immich_dog_plugin.pipeline import DogPipeline, as_answer, choose_crop
+from immich_dog_plugin.geometry import KEYPOINT_NAMES, ImageArray
+from immich_dog_plugin.model_package import Crop, ModelPackage
+from immich_dog_plugin.pipeline import Dog, DogPipeline, as_answer, choose_crop
 from immich_dog_plugin.stages.detector import Detector
 from immich_dog_plugin.stages.embedder import Embedder
 from immich_dog_plugin.stages.keypoints import KeypointEstimator
@@ -56,6 +56,27 @@ def test_a_visible_face_is_embedded_and_a_hidden_one_leaves_the_body(tiny_packag
     assert shown.keypoints is not None
     width, height = shown.box[2:] - shown.box[:2]
     np.testing.assert_allclose(shown.keypoints[:, :2], shown.box[:2] + POINTS * (width, height), atol=1)
+
+
+def test_of_a_dog_embedded_by_body_and_face_each_gives_half_of_the_numbers(tiny_package: ModelPackage) -> None:
+    with_face = red_dog_photo([(64, 48, 128, 112)])
+    with_face[..., 2] = np.where(with_face[..., 0] == 255, 255, with_face[..., 2])
+    with_face[::4] //= 2  # stripes, of which a chip shows others than the body
+    stages = DogPipeline.open(tiny_package)
+
+    def embedded(photo: ImageArray, *preference: Crop) -> Dog:
+        crop = tiny_package.manifest.crop.model_copy(update={"preference": preference})
+        return DogPipeline(stages.detector, stages.keypoints, stages.embedder, crop)(photo)[0]
+
+    both, body, face = (embedded(with_face, crop) for crop in ("both", "body", "face"))
+    assert both.crop == "both"
+    halves = np.concatenate([body.embedding[:256], face.embedding[256:]])
+    np.testing.assert_allclose(both.embedding, halves / np.linalg.norm(halves), atol=1e-6)
+    assert np.abs(both.embedding - body.embedding).max() > 0.01
+
+    hidden = red_dog_photo([(64, 48, 128, 112)])
+    assert embedded(hidden, "both", "body").crop == "body"
+    np.testing.assert_array_equal(embedded(hidden, "both").embedding, embedded(hidden, "body").embedding)
 
 
 def test_the_manifest_decides_the_crop(tiny_package: ModelPackage) -> None:
@@ -157,7 +178,7 @@ def test_an_embedding_of_another_length_than_the_manifest_says_is_refused(tiny_p
     spec = tiny_package.manifest.recognition.model_copy(update={"dimension": 128})
     embedder = Embedder(open_session(tiny_package.model_path("recognition")), spec)
     with pytest.raises(ModelPackageError, match=r"shape \(1, 512\).*promises \(1, 128\)"):
-        embedder([red_dog_photo([])])
+        embedder([(red_dog_photo([]),)])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
@@ -167,7 +188,7 @@ def test_an_embedding_that_is_not_finite_is_refused(tiny_package: ModelPackage, 
             return [np.full((1, 512), value, dtype=np.float32)]
 
     with pytest.raises(ModelPackageError, match="not finite"):
-        Embedder(Broken(), tiny_package.manifest.recognition)([red_dog_photo([])])
+        Embedder(Broken(), tiny_package.manifest.recognition)([(red_dog_photo([]),)])
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (3, 2000)])

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import cv2
 import numpy as np
 import torch
 
-from immich_dog_plugin.geometry import ImageArray, crop_box, resize
+from immich_dog_plugin.geometry import (
+    LEFT_EYE,
+    RIGHT_EYE,
+    FaceChipRule,
+    FloatArray,
+    ImageArray,
+    crop_box,
+    face_chip,
+    resize,
+)
+from immich_dog_plugin.imaging import read_photo
 
+from ..data.found import Places, key
+from ..data.masks import Masks
 from ..keypoints.augment import distort
 from .background import Backgrounds, change_background, resize_mask
 
@@ -36,20 +51,22 @@ class RandomView:
             photo: ``(height, width, 3)``.
             alpha: how much of each pixel is dog, 0..255, ``(height, width)``; None where nobody knows.
         """
-        # torch seeds every worker anew each epoch; numpy would repeat itself.
-        random = np.random.default_rng(int(torch.randint(2**31, (1,))))
+        random = drawn_from_torch()
         view, mask = self._part(photo, alpha, random)
         if random.random() < CHANGED:
             mask = soft_ellipse(self._side, random) if mask is None else mask
             view = change_background(view, mask, self._backgrounds.draw(self._side, random))
-        if random.random() < 0.5:
-            view = turn(view, angle=float(random.uniform(-20, 20)))
-        if random.random() < 0.5:
-            view = np.ascontiguousarray(view[:, ::-1])
-        view = distort(view, random)
-        if random.random() < 0.3:
-            view = cut_out(view, random)
-        return view
+        return changed(view, random)
+
+    def twice(self, masks: Masks) -> Callable[[Path], list[ImageArray]]:
+        """What makes two views of a photo, each with a background of its own: a shared one would tell the network that
+        they belong together."""
+
+        def views(file: Path) -> list[ImageArray]:
+            photo, alpha = read_photo(file), masks.get(file)
+            return [self(photo, alpha) for _ in range(2)]
+
+        return views
 
     def _part(
         self, photo: ImageArray, alpha: ImageArray | None, random: np.random.Generator
@@ -65,6 +82,56 @@ class RandomView:
         part = both[random_part(both.shape[1], both.shape[0], 0.5, random)]
         view = resize(np.ascontiguousarray(part[:, :, :3]), self._side, self._side)
         return view, resize_mask(part[:, :, 3], self._side)
+
+
+class BodyAndFace:
+    """Two views of a dog's body and two of its face, ``(side, side, 3)`` each, cut as in service but less exactly.
+
+    All that body and face have in common is the dog: a face chip shows hardly anything of the place.
+
+    Args:
+        side: of the views in pixels.
+        places: where the dogs are; a dog that is cut here has a face.
+    """
+
+    def __init__(self, side: int, places: Places) -> None:
+        self._side = side
+        self._places = places
+
+    def __call__(self, file: Path) -> list[ImageArray]:
+        """The views of the dog in a photo; all of them is drawn from torch's generator."""
+        random, photo, place = drawn_from_torch(), read_photo(file), self._places[key(file)]
+        if place.keypoints is None:
+            raise ValueError(f"no face is known in {file}")
+        box = place.box_in(photo.shape[1], photo.shape[0])
+        bodies = [self._body(photo, box, random) for _ in range(2)]
+        faces = [self._face(photo, place.keypoints, random) for _ in range(2)]
+        return [changed(view, random) for view in (*bodies, *faces)]
+
+    def _body(self, photo: ImageArray, box: FloatArray, random: np.random.Generator) -> ImageArray:
+        body, _ = crop_box(photo, box, float(random.uniform(-0.05, 0.2)))
+        return resize(body[random_part(body.shape[1], body.shape[0], 0.5, random)], self._side, self._side)
+
+    def _face(self, photo: ImageArray, points: FloatArray, random: np.random.Generator) -> ImageArray:
+        apart = np.hypot(*(points[RIGHT_EYE, :2] - points[LEFT_EYE, :2]))
+        moved = points[:, :2] + random.normal(0, 0.06 * apart, size=points[:, :2].shape)
+        rule = FaceChipRule(float(random.uniform(0.14, 0.26)), float(random.uniform(0.36, 0.48)))
+        return face_chip(photo, np.asarray(moved, dtype=np.float32), self._side, rule)
+
+
+def drawn_from_torch() -> np.random.Generator:
+    """A generator seeded by torch's, which every worker seeds anew each epoch; numpy's own would repeat itself."""
+    return np.random.default_rng(int(torch.randint(2**31, (1,))))
+
+
+def changed(view: ImageArray, random: np.random.Generator) -> ImageArray:
+    """Turned, mirrored, in another light, blurred and with a hole, each at times."""
+    if random.random() < 0.5:
+        view = turn(view, angle=float(random.uniform(-20, 20)))
+    if random.random() < 0.5:
+        view = np.ascontiguousarray(view[:, ::-1])
+    view = distort(view, random)
+    return cut_out(view, random) if random.random() < 0.3 else view
 
 
 def _box(alpha: ImageArray) -> tuple[int, int, int, int]:

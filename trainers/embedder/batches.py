@@ -12,7 +12,7 @@ from immich_dog_plugin.geometry import FloatArray
 
 from ..data.identity import IdentityDataset
 from ..distributed import Processes
-from .augment import RandomView
+from .augment import BodyAndFace, RandomView
 from .background import Backgrounds
 from .dataset import ViewPairs
 from .material import Material
@@ -53,7 +53,9 @@ class Batches:
             self._known = Known(pictures, self.breeds[:first])
             photos, batch = len(material.known), recipe.dogs * recipe.photos
         if material.bred:
-            pairs = ViewPairs([entry.file_path for entry in material.bred], spec, view, material.masks)
+            dogs = recipe.views_of == "dog"
+            views = BodyAndFace(spec.side, material.places) if dogs else view.twice(material.masks)
+            pairs = ViewPairs([entry.file_path for entry in material.bred], spec, views)
             self._views = Views(pairs, self.breeds[first:], first)
         self.steps = recipe.steps or max(1, photos // batch)
 
@@ -102,7 +104,7 @@ class Known(Dataset[Item]):
 
 
 class Views(Dataset[Item]):
-    """Two views of one photo per item; the photos are numbered from ``first`` on."""
+    """The views of one photo per item; the photos are numbered from ``first`` on."""
 
     def __init__(self, pairs: ViewPairs, breeds: Sequence[int], first: int) -> None:
         self._pairs, self.breeds, self._first = pairs, breeds, first

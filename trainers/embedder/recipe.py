@@ -14,6 +14,7 @@ from .losses import MARGIN, LossName, MinerName
 from .network import IMAGENET, SHIPPED, Architecture, Pooling
 
 Negatives = Literal["look-alikes", "random"]
+ViewsOf = Literal["photo", "dog"]
 RUN = Path("runs/embedder_tuned")
 START, LAST, BEST = "start.pt", "last.pt", "best.pt"  # in the folder of a run
 VIEWS = 32  # photos in a batch of --loss views
@@ -34,6 +35,9 @@ class Recipe:
     dogs: Annotated[int, "in a batch"] = 16
     photos: Annotated[int, "of each of these dogs in a batch"] = 4
     views: Annotated[int, f"breed photos in a batch, each seen twice; {VIEWS} with --loss views"] = 0
+    views_of: Annotated[
+        ViewsOf, "photo: two parts of it; dog: its body and face, twice each, where trainers.data.find_dogs found them"
+    ] = "photo"
     view_weight: Annotated[float, "of the loss of views"] = 1.0
     breed_weight: Annotated[float, "of the loss of breeds, over pictures of known breed"] = 0.3
     breed_photos: Annotated[int, "how many breed photos are used, drawn at random"] = 10000

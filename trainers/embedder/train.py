@@ -21,6 +21,7 @@ from pathlib import Path
 from immich_dog_plugin.errors import DogPluginError
 
 from ..data.entries import FOLDER
+from ..data.found import FOUND
 from ..data.masks import MASKS
 from ..distributed import Processes, processes
 from ..runs import start_run
@@ -37,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=FOLDER, help="lists of photos, made by python -m trainers.data")
     parser.add_argument("--masks", type=Path, default=MASKS, help="made by python -m trainers.data.make_masks")
+    parser.add_argument("--found", type=Path, default=FOUND, help="made by python -m trainers.data.find_dogs")
     parser.add_argument("--run", type=Path, default=RUN, help="where checkpoints, curves and the log go")
     parser.add_argument("--seeds", type=int, default=1, help="so many runs, from --seed on, in folders seed_N")
     parser.add_argument("--threads", type=int, default=2, help="of each process")
@@ -60,7 +62,7 @@ def train_seeds(recipe: Recipe, args: argparse.Namespace, here: Processes) -> No
     for seed in seeds:
         seeded = replace(recipe, seed=seed)
         run = args.run / f"seed_{seed}" if len(seeds) > 1 else args.run
-        material = Material.read(seeded, args.data, args.masks)
+        material = Material.read(seeded, args.data, args.masks, args.found)
         log.info("seed %d: %d photos of known dogs, %d of breeds", seed, len(material.known), len(material.bred))
         best = train(seeded, run, material, here, args.workers).figures_of_best
         if best is not None:

@@ -70,7 +70,7 @@ class Training:
         self, recipe: Recipe, run: Path, material: Material, start: Start, batches: Batches, processes: Processes
     ) -> None:
         self.recipe, self.run, self.start, self.processes = recipe, run, start, processes
-        self._val, self._steps = known_photos(material.val), batches.steps
+        self._val, self._body, self._steps = known_photos(material.val), material.body, batches.steps
         start.network.to(processes.device)
         network = embedder_network(recipe.architecture, RANDOM)
         network.load_state_dict(start.network.state_dict())
@@ -132,7 +132,7 @@ class Training:
 
     def judge(self, epoch: int, *, losses: dict[str, float], seconds: float) -> None:
         """Measure the validation dogs, note the epoch, and keep it."""
-        figures = validate(self.product(), self._val) if self.processes.first else {}
+        figures = validate(self.product(), self._val, self._body) if self.processes.first else {}
         figures = self.processes.told_by_first(figures)
         is_best = self.history.add(epoch, figures, losses, learning_rate(self.optimiser), seconds)
         if not self.processes.first:

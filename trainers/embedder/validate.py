@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
-from immich_dog_plugin.geometry import FloatArray
+from immich_dog_plugin.geometry import FloatArray, ImageArray
 from immich_dog_plugin.imaging import read_photo
 
 from ..data.entries import Entry
@@ -19,6 +20,7 @@ ALL, CROSS_SESSION = "all", "cross-session"
 SAME_EER = 0.005  # a smaller difference means nothing on so few dogs
 
 Figures = dict[str, dict[str, Any]]
+T = TypeVar("T")
 
 
 def known_photos(entries: Sequence[Entry]) -> list[IdentityPhoto]:
@@ -30,10 +32,12 @@ def known_photos(entries: Sequence[Entry]) -> list[IdentityPhoto]:
     ]
 
 
-def validate(network: EmbedderNetwork, photos: Sequence[IdentityPhoto]) -> Figures:
-    """Figures of whole photos, read as in service."""
+def validate(
+    network: EmbedderNetwork, photos: Sequence[IdentityPhoto], read: Callable[[Path], ImageArray] = read_photo
+) -> Figures:
+    """Figures of what ``read`` makes of each file: of the whole photo, unless told otherwise."""
     files = [photo.file for photo in photos]
-    return figures_of(network_features(network, files, read_photo, network.input, "Validation dogs"), photos)
+    return figures_of(network_features(network, files, read, network.input, "Validation dogs"), photos)
 
 
 def figures_of(embeddings: FloatArray, photos: Sequence[IdentityPhoto]) -> Figures:
@@ -43,6 +47,17 @@ def figures_of(embeddings: FloatArray, photos: Sequence[IdentityPhoto]) -> Figur
     """
     figures = dict(figures_by_set(embeddings, photos))
     return {**figures, CROSS_SESSION: figures.get(MANY_DAYS, figures[ALL])}
+
+
+def best_over_days(figures: Mapping[T, Figures]) -> T:
+    """By dogs on many days: the best TAR at FAR 1 % among those whose error rate is within ``SAME_EER`` of the least.
+
+    Over all dogs, what surrounds a dog photographed once would have a say. The earlier of two that are level wins.
+    """
+    over_days = {name: of[CROSS_SESSION] for name, of in figures.items()}
+    least = min(of["eer"] for of in over_days.values())
+    equals = [name for name, of in over_days.items() if of["eer"] <= least + SAME_EER]
+    return max(equals, key=lambda name: over_days[name]["tar_at_1_percent"] or 0.0)
 
 
 def better(figures: Figures, best: Figures | None, least_eer: float) -> bool:

@@ -30,8 +30,9 @@ PACKAGE = "artifacts/smoke"
 SHIPPED = "SHIPPED"  # stands for the folder of the shipped package
 COMMANDS = f"""\
 trainers.data --source shared data --source csv data/breeds.csv --data data
+trainers.data.find_dogs
 trainers.keypoints.train --data data --start {SHIPPED} --epochs 1 --batch 4 --side 128
-trainers.embedder.train --epochs 1 --steps 3 --dogs 2 --photos 2 --views 8 --train-side 128 --lr 1e-5
+trainers.embedder.train --epochs 1 --steps 3 --dogs 2 --photos 2 --views 8 --views-of dog --side 128 --lr 1e-5
 trainers.embedder.fit --shares 0.25
 trainers.export --data data --out {PACKAGE} --version 0.0.1 --keep detection
 trainers.choose --data data --package {PACKAGE}

@@ -31,13 +31,13 @@ def test_the_dog_is_grey_and_everything_around_it_is_as_it_was() -> None:
     photo = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
     box = np.array([20, 10, 60, 50], dtype=np.float32)
     pictures = background_pictures(photo, box, None, BODY, 64)
-    whole, crop = pictures[WHOLE], pictures[AROUND]
+    (whole,), (crop,) = pictures[WHOLE], pictures[AROUND]
     inside = np.zeros((60, 80), dtype=bool)
     inside[10:50, 20:60] = True
     assert (whole[inside] == LETTERBOX_GREY).all()
     assert (whole[~inside] == photo[~inside]).all()
-    assert crop.shape == cut(photo, box, None, "body", BODY, 64).shape  # the same frame
-    assert (crop == cut(whole, box, None, "body", BODY, 64)).all()
+    assert crop.shape == cut(photo, box, None, "body", BODY, 64)[0].shape  # the same frame
+    assert (crop == cut(whole, box, None, "body", BODY, 64)[0]).all()
     assert (photo[30, 40] != LETTERBOX_GREY).any()  # the photo itself is not painted
 
 
@@ -45,10 +45,10 @@ def test_a_face_crop_keeps_its_frame() -> None:
     spec = BODY.model_copy(update={"preference": ("face", "body")})
     photo = np.full((80, 80, 3), 200, dtype=np.uint8)
     keypoints = np.array([[30, 30, 1], [50, 30, 1], [25, 15, 1], [55, 15, 1], [40, 45, 1]], dtype=np.float32)
-    crop = background_pictures(photo, np.array([30, 30, 50, 50], dtype=np.float32), keypoints, spec, 64)
-    assert crop[AROUND].shape == (64, 64, 3)
-    assert (crop[AROUND][32, 32] == LETTERBOX_GREY).all()
-    assert (crop[AROUND][5, 5] == 200).all()
+    (crop,) = background_pictures(photo, np.array([30, 30, 50, 50], dtype=np.float32), keypoints, spec, 64)[AROUND]
+    assert crop.shape == (64, 64, 3)
+    assert (crop[32, 32] == LETTERBOX_GREY).all()
+    assert (crop[5, 5] == 200).all()
 
 
 def test_a_photo_that_is_cut_to_the_dog_has_no_background() -> None:

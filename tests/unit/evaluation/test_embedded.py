@@ -66,7 +66,7 @@ def test_a_photo_without_a_dog_is_embedded_whole_and_counted_as_not_found(
     empty = write_dog("Rex/2.png", "Rex", dogs=0)
     found = embed(read_labelled_photos(photos).photos)
     assert found.found.tolist() == [True, False]
-    (whole,) = padded_pipeline.embedder([read_photo(empty)])
+    (whole,) = padded_pipeline.embedder([(read_photo(empty),)])
     assert found.embeddings[1] == pytest.approx(whole, abs=1e-6)
     for part in (AROUND, WHOLE):
         assert np.isfinite(found.backgrounds[part]).all(axis=1).tolist() == [True, False]
@@ -81,7 +81,7 @@ def test_the_background_is_the_photo_with_a_grey_box(
     boxes = padded_pipeline.detector(photo).boxes
     x1, y1, x2, y2 = boxes[largest_box(boxes)].round().astype(int)
     photo[y1:y2, x1:x2] = LETTERBOX_GREY
-    (whole,) = padded_pipeline.embedder([photo])
+    (whole,) = padded_pipeline.embedder([(photo,)])
     assert found.backgrounds[WHOLE][0] == pytest.approx(whole, abs=1e-6)
 
 

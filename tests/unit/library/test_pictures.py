@@ -44,15 +44,17 @@ def test_a_boxed_thumbnail_shows_the_box_where_the_dog_is() -> None:
     np.testing.assert_allclose((lit.min(axis=0), lit.max(axis=0)), ((20, 50), (140, 250)), atol=3)
 
 
-def test_the_debug_picture_shows_the_box_where_the_dog_is_and_its_crop_below() -> None:
+def test_the_debug_picture_shows_the_box_where_the_dog_is_and_its_crops_below() -> None:
     photo: ImageArray = np.zeros((1000, 2048, 3), dtype=np.uint8)
-    crop: ImageArray = np.full((64, 64, 3), (0, 0, 255), dtype=np.uint8)
-    picture = np.asarray(_open(debug_picture(photo, [_dog((400, 400, 800, 800))], [crop]))).astype(int)
+    body: ImageArray = np.full((64, 64, 3), (0, 0, 255), dtype=np.uint8)
+    face: ImageArray = np.full((64, 64, 3), (0, 255, 0), dtype=np.uint8)
+    picture = np.asarray(_open(debug_picture(photo, [_dog((400, 400, 800, 800))], [(body, face)]))).astype(int)
     assert picture.shape[1] == 1024
     left_edge, inside = picture[300, 197:204].max(axis=0), picture[300, 300]
     assert left_edge[0] > 150 > inside[0]
     below = picture[500:]
-    assert (below[..., 2] - below[..., 0] > 150).any()  # the blue crop
+    assert (below[..., 2] - below[..., 0] > 150).any()  # the blue body
+    assert (below[..., 1] - below[..., 2] > 150).any()  # the green face
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (600, 3), (3, 600), (4000, 6000)])
@@ -60,6 +62,6 @@ def test_the_debug_picture_shows_the_box_where_the_dog_is_and_its_crop_below() -
 def test_photos_of_every_shape_can_be_drawn(shape: tuple[int, int], count: int) -> None:
     photo: ImageArray = np.zeros((*shape, 3), dtype=np.uint8)
     dogs = [_dog((0, 0, shape[1], shape[0]), keypoints=number % 2 == 0) for number in range(count)]
-    picture = _open(debug_picture(photo, dogs, [photo[:50, :50]] * count))
+    picture = _open(debug_picture(photo, dogs, [(photo[:50, :50],)] * count))
     assert picture.width <= 1024
     assert picture.height <= 1024 + 128 * 9 + 40
