@@ -8,7 +8,7 @@ import pytest
 
 from immich_dog_plugin.errors import ModelPackageError
 from immich_dog_plugin.geometry import KEYPOINT_NAMES, ImageArray
-from immich_dog_plugin.model_package import Crop, ModelPackage
+from immich_dog_plugin.model_package import Crop, FaceChipSpec, ModelPackage
 from immich_dog_plugin.pipeline import Dog, DogPipeline, as_answer, choose_crop
 from immich_dog_plugin.stages.detector import Detector
 from immich_dog_plugin.stages.embedder import Embedder
@@ -62,10 +62,10 @@ def test_of_a_dog_embedded_by_body_and_face_each_gives_half_of_the_numbers(tiny_
     with_face = red_dog_photo([(64, 48, 128, 112)])
     with_face[..., 2] = np.where(with_face[..., 0] == 255, 255, with_face[..., 2])
     with_face[::4] //= 2  # stripes, of which a chip shows others than the body
-    stages = DogPipeline.open(tiny_package)
+    stages, close_up = DogPipeline.open(tiny_package), FaceChipSpec(eye_distance=0.6, eye_height=0.4)
 
     def embedded(photo: ImageArray, *preference: Crop) -> Dog:
-        crop = tiny_package.manifest.crop.model_copy(update={"preference": preference})
+        crop = tiny_package.manifest.crop.model_copy(update={"preference": preference, "face": close_up})
         return DogPipeline(stages.detector, stages.keypoints, stages.embedder, crop)(photo)[0]
 
     both, body, face = (embedded(with_face, crop) for crop in ("both", "body", "face"))
