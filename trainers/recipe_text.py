@@ -28,7 +28,7 @@ LOSSES = {
     "arcface": "ArcFace over known dogs",
     "subcenter": "sub-centre ArcFace over known dogs",
     "triplet": "triplets of known dogs",
-    "views": "two views of one photo against other photos; no loss is told that two photos show one dog",
+    "views": "views of one photo against other photos; no loss is told that two photos show one dog",
 }
 SEEDS = "The same recipe with several seeds, whole photos of validation dogs at the best epoch of each:"
 ONE_SEED = "One seed: how far the figures spread from seed to seed was not measured."
@@ -70,11 +70,11 @@ def losses(recipe: Mapping[str, Any]) -> str:
     """The losses that an embedder's recipe names.
 
     >>> losses({"loss": "triplet", "views": 8, "breed_weight": 0, "teacher": None})
-    'triplets of known dogs, two views of breed photos'
+    'triplets of known dogs, views of breed photos'
     """
     named = [LOSSES[recipe["loss"]]]
     if recipe["views"] and recipe["loss"] != "views":
-        named.append("two views of breed photos")
+        named.append("views of breed photos")
     if recipe["breed_weight"]:
         named.append("breeds as classes")
     if recipe["teacher"]:

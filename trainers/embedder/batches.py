@@ -17,7 +17,7 @@ from .background import Backgrounds
 from .dataset import ViewPairs
 from .material import Material
 from .objective import UNKNOWN, Batch
-from .recipe import PHOTOS_PER_BREED, Recipe
+from .recipe import Recipe
 from .samplers import look_alike_batches, per_class_batches
 
 Item = tuple[Tensor, int, int, int]  # images (k, 3, side, side), dog, photo, breed
@@ -77,8 +77,8 @@ class Batches:
                 )
             loaders.append(self._loader(self._known, drawn))
         if self._views:
-            breeds_of_a_batch = recipe.views // PHOTOS_PER_BREED
-            drawn = per_class_batches(self._views.breeds, breeds_of_a_batch, PHOTOS_PER_BREED, self.steps)
+            each = recipe.views_per_breed
+            drawn = per_class_batches(self._views.breeds, recipe.views // each, each, self.steps)
             loaders.append(self._loader(self._views, drawn))
         return (joined(parts) for parts in zip(*loaders, strict=True))
 

@@ -73,7 +73,7 @@ def triplet_miner(name: MinerName, margin: float) -> Miner:
 
 
 def view_loss() -> nn.Module:
-    """NT-Xent (Chen et al., 2020, "SimCLR"): two views of one photo close, views of other photos far."""
+    """NT-Xent (Chen et al., 2020, "SimCLR"): views of one photo close, views of other photos far."""
     loss: nn.Module = NTXentLoss(temperature=0.1)
     return loss
 

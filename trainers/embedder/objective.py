@@ -53,7 +53,7 @@ class Objective(nn.Module):
         network: what is trained.
         centres: where each dog's embeddings lie at the start, ``(dogs, d)``; of no rows without known dogs.
         identity: over pictures of known dogs.
-        views: over the others, which come as two views of each photo.
+        views: over the others, which come as views of each photo.
         breed: over pictures of known breed.
         teacher: what another network answers for each photo, ``(photos, e)``, and the weight of staying close to it.
         bfloat16: whether the backbone computes in 16 bits.

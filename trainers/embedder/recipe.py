@@ -18,14 +18,13 @@ ViewsOf = Literal["photo", "dog"]
 RUN = Path("runs/embedder_tuned")
 START, LAST, BEST = "start.pt", "last.pt", "best.pt"  # in the folder of a run
 VIEWS = 32  # photos in a batch of --loss views
-PHOTOS_PER_BREED = 4  # of views in a batch: other dogs of the same breed are the hardest to tell apart
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """The options of ``python -m trainers.embedder.train`` that change what comes out."""
 
-    loss: Annotated[LossName, "over known dogs; views: none, two views of each breed photo alone"] = "arcface"
+    loss: Annotated[LossName, "over known dogs; views: none, views of each breed photo alone"] = "arcface"
     margin: Annotated[float | None, "degrees for arcface, subcenter (28.6); for triplet distance (0.2)"] = None
     scale: Annotated[float, "of the cosines in arcface and subcenter"] = 64.0
     miner: Annotated[MinerName, "which triplets count"] = "semihard"
@@ -34,10 +33,11 @@ class Recipe:
     )
     dogs: Annotated[int, "in a batch"] = 16
     photos: Annotated[int, "of each of these dogs in a batch"] = 4
-    views: Annotated[int, f"breed photos in a batch, each seen twice; {VIEWS} with --loss views"] = 0
+    views: Annotated[int, f"breed photos in a batch, each in several views; {VIEWS} with --loss views"] = 0
     views_of: Annotated[
         ViewsOf, "photo: two parts of it; dog: its body and face, twice each, where trainers.data.find_dogs found them"
     ] = "photo"
+    views_per_breed: Annotated[int, "of these photos, so many of each breed"] = 4
     view_weight: Annotated[float, "of the loss of views"] = 1.0
     breed_weight: Annotated[float, "of the loss of breeds, over pictures of known breed"] = 0.3
     breed_photos: Annotated[int, "how many breed photos are used, drawn at random"] = 10000
@@ -118,9 +118,10 @@ def recipe_from(args: argparse.Namespace) -> Recipe:
     recipe = Recipe(**{part.name: getattr(args, part.name) for part in fields(Recipe)})
     if recipe.teacher and not Path(recipe.teacher).is_dir():
         raise TrainingError(f"There is no run {recipe.teacher} to learn from", "Train it first, or leave --teacher out")
-    if recipe.views % PHOTOS_PER_BREED:
+    each = recipe.views_per_breed
+    if each < 1 or recipe.views % each:
         raise TrainingError(
-            f"--views {recipe.views} is no multiple of {PHOTOS_PER_BREED}, the photos of each breed in a batch",
-            f"Take {recipe.views // PHOTOS_PER_BREED * PHOTOS_PER_BREED + PHOTOS_PER_BREED}",
+            f"--views {recipe.views} is no multiple of --views-per-breed {each}",
+            f"Take --views {recipe.views // max(each, 1) * max(each, 1) + max(each, 1)}",
         )
     return recipe

@@ -1,6 +1,6 @@
 """Train the embedder: ``python -m trainers.embedder.train``.
 
-Known dogs (``--loss arcface``, ``subcenter``, ``triplet``), two views of breed photos (``--views``, or ``--loss views``
+Known dogs (``--loss arcface``, ``subcenter``, ``triplet``), views of breed photos (``--views``, or ``--loss views``
 alone), breeds as classes beside them, and a larger network to stay close to (``--teacher``): every loss that a recipe
 names is part of one sum. Validation dogs are measured after every epoch. The best epoch is the one with the smallest
 equal error rate over dogs photographed on many days, and among those as good by it the one with the largest TAR at

@@ -1,35 +1,19 @@
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from immich_dog_plugin.evaluation.bootstrap import Interval
 from immich_dog_plugin.evaluation.household import Household
 from immich_dog_plugin.model_package import ModelPackage
 from tests.tiny_package import CALIBRATION
-from trainers.choose import MANY_DAYS, best_crop, best_far, chosen
+from trainers.choose import best_far, chosen
 
-
-def figures(eer: float, top_1: float) -> dict[str, dict[str, Any]]:
-    return {"all": {"top_1": top_1}, MANY_DAYS: {"eer": eer}}
-
-
-def test_among_crops_of_equal_error_the_best_top_1_wins() -> None:
-    assert best_crop({"face": figures(0.033, 0.963), "body": figures(0.034, 0.983)}) == "body"
-
-
-def test_a_clearly_smaller_error_over_many_days_wins_over_top_1() -> None:
-    assert best_crop({"face": figures(0.033, 0.963), "body": figures(0.044, 0.983)}) == "face"
-
-
-def test_a_full_tie_in_top_1_goes_to_the_smaller_error() -> None:
-    assert best_crop({"wide": figures(0.044, 0.986), "body": figures(0.041, 0.986)}) == "body"
+from .embedder_runs import figures
 
 
 def test_a_new_choice_drops_the_calibration_of_the_crop_before(tiny_package: ModelPackage) -> None:
     before = tiny_package.manifest.model_copy(update={"calibration": CALIBRATION})
-    measured = {"body": (before.crop, np.empty((0, 512), dtype=np.float32), figures(0.03, 0.98))}
+    measured = {"body": (before.crop, np.empty((0, 512), dtype=np.float32), figures(0.03, 0.9))}
     after = chosen(before, "body", measured, before.crop, before.thresholds)
     assert after.calibration is None
     assert "body 0.030" in after.crop.reason

@@ -190,7 +190,7 @@ def test_a_background_is_cut_from_where_no_dog_is(tmp_path: Path, masks: Masks) 
 
 def test_a_pair_is_two_different_views_of_one_photo_and_its_folder_is_the_breed(tmp_path: Path, masks: Masks) -> None:
     files = [write_photo(tmp_path / "photos" / f"breed_{n // 4}" / f"{n}.png", n) for n in range(8)]
-    pairs = ViewPairs(files, SMALL, RandomView(SMALL.side, Backgrounds(files, masks)), masks)
+    pairs = ViewPairs(files, SMALL, RandomView(SMALL.side, Backgrounds(files, masks)).twice(masks))
     views, number, breed = pairs[5]
     assert views.shape == (2, 3, 32, 32)
     assert (number, breed) == (5, 1)

@@ -325,7 +325,7 @@ def test_the_command_trains_every_seed_and_tells_the_spread(
 
 def test_bad_options_end_the_command_with_cause_and_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for options, message in (
-        ("--views 6", "--views 6 is no multiple of 4"),
+        ("--views 6", "--views 6 is no multiple of --views-per-breed 4"),
         (f"--teacher {tmp_path / 'none'}", "no run .*none to learn from"),
         (f"--data {tmp_path}", "identity_train.json is missing.*python -m trainers.data"),
     ):
