@@ -148,8 +148,8 @@ def _variants(record: list[dict[str, Any]] | None) -> str:
         return "Not recorded: `python -m trainers.variants --record` did not measure them when this package was made."
     keys = ("eer", "tar_at_1_percent", "top_1")
     lines = [
-        "Validation dogs; milliseconds of a dog on the machine that measured. Two crops, or a crop and its mirror "
-        "image, cost the graph twice.",
+        "Validation dogs; milliseconds of a dog that shows its face, on the machine that measured. A dog and its "
+        "mirror image cost the graph twice.",
         "",
         "| embedder | ms | EER | TAR@1% | top-1 | many days: EER | TAR@1% | top-1 |",
         "|---|---|---|---|---|---|---|---|",

@@ -34,7 +34,7 @@ from .export import PACKAGE, write_manifest
 from .graph import export_graph
 from .warm_start import embedder_from
 
-SIDES = (160, 192, 224, 260)
+SIDES = (160, 224, 260)
 CALIBRATION_CROPS = 64
 TIMED = 60  # runs
 
@@ -57,6 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--package", type=Path, default=PACKAGE)
+    parser.add_argument("--sides", type=int, nargs="+", default=SIDES, help="other sides of the input, in pixels")
     parser.add_argument("--record", action="store_true", help="write the figures into the manifest")
     args = parser.parse_args()
 
@@ -66,7 +67,7 @@ def main() -> None:
     val = find_dogs(pipeline, photos)
     train = find_dogs(pipeline, read_identities(args.data, "train"))
     record = []
-    for name, variant in variants(package, pipeline.embedder, val, train):
+    for name, variant in variants(package, pipeline.embedder, val, train, args.sides):
         figures = figures_of(variant.embeddings, photos)
         record.append({"variant": name, "milliseconds": round(variant.milliseconds, 1), **chosen_figures(figures)})
         print(record[-1], flush=True)
@@ -83,13 +84,17 @@ def chosen_figures(figures: Figures) -> dict[str, Any]:
 
 
 def variants(
-    package: ModelPackage, embedder: Embedder, val: Sequence[FoundDog], train: Sequence[FoundDog]
+    package: ModelPackage,
+    embedder: Embedder,
+    val: Sequence[FoundDog],
+    train: Sequence[FoundDog],
+    sides: Sequence[int] = SIDES,
 ) -> Iterator[tuple[str, Variant]]:
     """Every variant by name, the embedder as it ships first."""
     spec, crop = package.manifest.recognition, package.manifest.crop
     with TemporaryDirectory() as scratch:
         graphs = {"as it ships": (package.model_path("recognition"), spec)}
-        graphs |= made_graphs(package, cuts(train, crop, spec.input.side), Path(scratch))
+        graphs |= made_graphs(package, cuts(train, crop, spec.input.side), sides, Path(scratch))
         embedded = {name: by_graph(graph, spec, val, crop) for name, (graph, spec) in graphs.items()}
     yield from embedded.items()
 
@@ -113,12 +118,12 @@ def mirror(picture: ImageArray) -> ImageArray:
 
 
 def made_graphs(
-    package: ModelPackage, dogs: Sequence[Pictures], folder: Path
+    package: ModelPackage, dogs: Sequence[Pictures], sides: Sequence[int], folder: Path
 ) -> dict[str, tuple[Path, RecognitionSpec]]:
     """The embedder at other sides and in other precisions; ``dogs`` show 8 bits which values to expect."""
     spec, network = package.manifest.recognition, embedder_from(package)
     graphs = {}
-    for side in dict.fromkeys((spec.input.side, *SIDES)):
+    for side in dict.fromkeys((spec.input.side, *sides)):
         title = f"{side} pixels" if side != spec.input.side else "weights stored as 32 bits"
         sided = spec.model_copy(update={"input": spec.input.model_copy(update={"side": side})})
         graphs[title] = (folder / f"{side}.onnx", sided)

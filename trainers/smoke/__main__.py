@@ -37,7 +37,7 @@ trainers.embedder.fit --shares 0.25
 trainers.export --data data --out {PACKAGE} --version 0.0.1 --keep detection
 trainers.choose --data data --package {PACKAGE}
 trainers.calibrate --data data --package {PACKAGE}
-trainers.variants --data data --package {PACKAGE} --record
+trainers.variants --data data --package {PACKAGE} --sides 160 --record
 trainers.evaluate --data data --package {PACKAGE} --record"""
 
 
