@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 RUN = Path("runs/embedder")
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 COMMON = (0, 1)
-BREED_PHOTOS = 3000  # beside those of known dogs: enough for 512 directions
+BREED_PHOTOS = 1500  # beside those of known dogs: enough for 512 directions
 Part = Literal["body", "both"]
 
 
