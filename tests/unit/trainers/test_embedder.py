@@ -61,7 +61,7 @@ def test_training_and_serving_read_the_same_crop_as_the_identical_tensor() -> No
             return [np.ones((1, 512), dtype=np.float32)]
 
     network_features(Network(), [crop], lambda item: item, RECOGNITION.input, "test")
-    Embedder(Session(), RECOGNITION)([crop])
+    Embedder(Session(), RECOGNITION)([(crop,)])
     np.testing.assert_array_equal(trained[0], served[0])
 
 
