@@ -234,7 +234,7 @@ def test_a_run_stops_when_the_validation_dogs_gain_no_more(
     lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     errors = iter([0.2, 0.1, 0.11, 0.12, 0.13])
-    monkeypatch.setattr(training, "validate", lambda network, photos: figures(next(errors), 0.5))
+    monkeypatch.setattr(training, "validate", lambda network, photos, read: figures(next(errors), 0.5))
     history = run_of(replace(TINY, epochs=9, steps=1, patience=2), lists, tmp_path / "run")
     assert [record["epoch"] for record in history.records] == [0, 1, 2, 3]
     assert history.best == 1
