@@ -30,7 +30,7 @@ LOSSES = {
     "triplet": "triplets of known dogs",
     "views": "views of one photo against other photos; no loss is told that two photos show one dog",
 }
-SEEDS = "The same recipe with several seeds, whole photos of validation dogs at the best epoch of each:"
+SEEDS = "The same recipe with several seeds, {pictures} of validation dogs at the best epoch of each:"
 ONE_SEED = "One seed: how far the figures spread from seed to seed was not measured."
 UNRECORDED = (
     "Not recorded: this network was trained before runs left a record. What is known of it stands in "
@@ -55,7 +55,8 @@ def stage_text(stage: StageName, record: Record) -> str:
     if stage == "recognition":
         parts.append(f"Loss: {losses(record.recipe)}.")
     parts.append(run_text(stage, record))
-    parts.append(f"{SEEDS}\n\n{spread_table(record.seeds)}" if record.seeds else ONE_SEED)
+    seeds = SEEDS.format(pictures="bodies" if record.recipe.get("views_of") == "dog" else "whole photos")
+    parts.append(f"{seeds}\n\n{spread_table(record.seeds)}" if record.seeds else ONE_SEED)
     start = record.recipe.get("start")
     if record.earlier is None and start is not None:
         parts.append(f"Starts from `{start}`, of which there is no record.")

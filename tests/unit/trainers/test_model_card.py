@@ -99,6 +99,10 @@ def test_seeds_are_told_with_mean_and_spread_and_one_seed_is_told_as_one() -> No
     }
     text = recipe_text.stage_text("recognition", embedder_record(seeds=three))
     assert "0.200 ± 0.100" in text
+    assert "whole photos of validation dogs" in text
+    of_bodies = embedder_record(seeds=three)
+    of_bodies = of_bodies.model_copy(update={"recipe": of_bodies.recipe | {"views_of": "dog"}})
+    assert "bodies of validation dogs" in recipe_text.stage_text("recognition", of_bodies)
     assert recipe_text.ONE_SEED not in text
     assert recipe_text.stage_text("recognition", embedder_record()).count(recipe_text.ONE_SEED) == 1
 
