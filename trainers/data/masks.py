@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import numpy as np
 
 from immich_dog_plugin.geometry import FloatArray, ImageArray, crop_box
 from immich_dog_plugin.library.output import whole_file
+
+from .found import key
 
 MASKS = Path("runs/masks")
 BODY_PADDING = 0.1  # of the crop around a dog in which the mask is looked for
@@ -34,8 +35,7 @@ class Masks:
 
     def file(self, photo: Path, good: bool) -> Path:
         """Where the mask of a photo lies if it is good, or if it is rejected."""
-        digest = hashlib.md5(photo.read_bytes(), usedforsecurity=False).hexdigest()
-        return self.folder / ("good" if good else "rejected") / f"{digest}.png"
+        return self.folder / ("good" if good else "rejected") / f"{key(photo)}.png"
 
     def keep(self, photo: Path, mask: ImageArray, good: bool) -> None:
         """Write a mask; one that the photo had under the other verdict goes."""

@@ -27,9 +27,9 @@ from rich.progress import track
 from torch import nn
 
 from immich_dog_plugin.errors import DogPluginError
+from immich_dog_plugin.evaluation.embedded import NamedDog, pictures_of
 from immich_dog_plugin.geometry import FloatArray
 from immich_dog_plugin.imaging import read_photo
-from immich_dog_plugin.pipeline import choose_crop, cut
 from immich_dog_plugin.stages.embedder import Pictures, joined
 
 from ..crops import both_crops
@@ -184,8 +184,8 @@ def cuts_of(file: Path, places: Places, side: int) -> Pictures:
         DataError: nobody has looked for the dog.
     """
     photo, place = read_photo(file), place_of(file, places)
-    box, crop = place.box_in(photo.shape[1], photo.shape[0]), both_crops()
-    return cut(photo, box, place.keypoints, choose_crop(place.keypoints, crop), crop, side)
+    dog = NamedDog(place.box_in(photo.shape[1], photo.shape[0]), place.keypoints, int(place.box is not None))
+    return pictures_of(photo, dog, both_crops(), side)
 
 
 def second_pictures(dogs: Sequence[Pictures]) -> NDArray[np.bool_]:
