@@ -23,6 +23,7 @@ from .geometry import ImageArray
 from .imaging import read_photo
 from .model_package import STAGE_NAMES, ModelPackage
 from .pipeline import DogPipeline
+from .pyramid import Photo
 from .settings import Settings
 from .stages.detector import Detections, Detector
 from .stages.embedder import Embedder
@@ -119,7 +120,7 @@ class _OneDogManyTimes(Detector):
 
     count = 1
 
-    def __call__(self, photo: ImageArray, min_score: float | None = None) -> Detections:
+    def __call__(self, photo: Photo, min_score: float | None = None) -> Detections:
         found = super().__call__(photo, min_score)
         return Detections(np.repeat(found.boxes[:1], self.count, axis=0), np.repeat(found.scores[:1], self.count))
 

@@ -62,14 +62,19 @@ def resize(image: ImageArray, width: int, height: int) -> ImageArray:
     No pixel is skipped, so fur does not alias, at a tenth of what area averaging to any size costs.
     """
     while image.shape[1] >= 2 * width and image.shape[0] >= 2 * height:
-        even = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
-        image = np.asarray(cv2.resize(even, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        image = halved(image)
     if image.shape[:2] == (height, width):
         return image
     # One side may still be far too large (a panorama squashed to a square): bilinear steps would skip pixels there.
     shrinks_much = image.shape[1] >= 2 * width or image.shape[0] >= 2 * height
     resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks_much else cv2.INTER_LINEAR)
     return np.asarray(resized, dtype=np.uint8)
+
+
+def halved(image: ImageArray) -> ImageArray:
+    """Blocks of 2 x 2 pixels averaged; a last odd row or column is left out."""
+    even = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
+    return np.asarray(cv2.resize(even, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def letterbox(image: ImageArray, side: int, fill: int = LETTERBOX_GREY) -> tuple[ImageArray, Letterbox]:
@@ -119,10 +124,15 @@ def crop_box(image: ImageArray, box: FloatArray, padding: float) -> tuple[ImageA
 
     Returns the crop (a view) and the photo coordinates ``(x, y)`` of its upper left corner.
     """
+    x1, y1, x2, y2 = grown_box(box, padding, image.shape[1], image.shape[0])
+    return image[y1:y2, x1:x2], (x1, y1)
+
+
+def grown_box(box: FloatArray, padding: float, width: int, height: int) -> tuple[int, int, int, int]:
+    """``box`` grown on every side by ``padding`` times its longer side, as whole pixels inside the photo."""
     margin = padding * max(float(box[2] - box[0]), float(box[3] - box[1]))
     grown = np.asarray(box, dtype=np.float32) + np.array((-margin, -margin, margin, margin), dtype=np.float32)
-    x1, y1, x2, y2 = whole_box(grown, image.shape[1], image.shape[0])
-    return image[y1:y2, x1:x2], (x1, y1)
+    return whole_box(grown, width, height)
 
 
 def face_chip(image: ImageArray, keypoints: FloatArray, side: int, rule: FaceChipRule) -> ImageArray:

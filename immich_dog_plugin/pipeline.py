@@ -9,8 +9,9 @@ from typing import Any, Self
 import numpy as np
 import orjson
 
-from .geometry import KEYPOINT_NAMES, FloatArray, ImageArray, crop_box, face_chip, whole_box
+from .geometry import KEYPOINT_NAMES, FloatArray, ImageArray, face_chip, whole_box
 from .model_package import Crop, CropSpec, ModelPackage
+from .pyramid import Photo, Pyramid
 from .stages.detector import Detections, Detector
 from .stages.embedder import Embedder, Pictures
 from .stages.keypoints import KeypointEstimator
@@ -63,9 +64,10 @@ class DogPipeline:
 
     def __call__(self, photo: ImageArray, min_score: float | None = None) -> list[Dog]:
         """The dogs of one photo ``(height, width, 3)`` RGB, largest score first; an empty list without a dog."""
-        detections = self.detector(photo, min_score)
-        keypoints = self.keypoints(photo, detections.boxes)
-        return embed_dogs(photo, detections, faces(self.keypoints, keypoints), self.embedder, self._crop)
+        pyramid = Pyramid(photo)
+        detections = self.detector(pyramid, min_score)
+        keypoints = self.keypoints(pyramid, detections.boxes)
+        return embed_dogs(pyramid, detections, faces(self.keypoints, keypoints), self.embedder, self._crop)
 
 
 def faces(estimator: KeypointEstimator, keypoints: FloatArray) -> list[FloatArray | None]:
@@ -74,16 +76,17 @@ def faces(estimator: KeypointEstimator, keypoints: FloatArray) -> list[FloatArra
 
 
 def embed_dogs(
-    photo: ImageArray,
+    photo: Photo,
     detections: Detections,
     keypoints: Sequence[FloatArray | None],
     embedder: Embedder,
     crop: CropSpec,
 ) -> list[Dog]:
     """Cut every detected dog as the manifest prefers and embed all crops in one batch."""
+    pyramid = Pyramid.of(photo)
     chosen = [choose_crop(points, crop) for points in keypoints]
     pictures = [
-        cut(photo, box, points, choice, crop, embedder.side)
+        cut(pyramid, box, points, choice, crop, embedder.side)
         for box, points, choice in zip(detections.boxes, keypoints, chosen, strict=True)
     ]
     return [
@@ -103,14 +106,15 @@ def choose_crop(keypoints: FloatArray | None, spec: CropSpec) -> Crop:
 
 
 def cut(
-    photo: ImageArray, box: FloatArray, keypoints: FloatArray | None, choice: Crop, spec: CropSpec, side: int
+    photo: Photo, box: FloatArray, keypoints: FloatArray | None, choice: Crop, spec: CropSpec, side: int
 ) -> Pictures:
-    """What is embedded of a dog: the padded box at its own size, an upright face chip of ``side`` pixels, or first the
-    one and then the other."""
-    body = crop_box(photo, box, spec.body_padding)[0]
+    """What is embedded of a dog: the padded box, halved while both its sides stay at ``side`` pixels, an upright face
+    chip of ``side`` pixels, or first the one and then the other."""
+    pyramid = Pyramid.of(photo)
+    body = pyramid.crop(box, spec.body_padding, side)[0]
     if choice == "body" or keypoints is None:
         return (body,)
-    face = face_chip(photo, keypoints, side, spec.face.rule)
+    face = face_chip(pyramid.photo, keypoints, side, spec.face.rule)
     return (face,) if choice == "face" else (body, face)
 
 

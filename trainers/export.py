@@ -37,9 +37,9 @@ from immich_dog_plugin.model_package import (
 
 from .data.identity import read_identities
 from .data.sources import SOURCES
+from .detector.lighten import RUN as DETECTOR
+from .detector.lighten import load_light
 from .detector.network import ExportedDetector
-from .detector.train import RUN as DETECTOR
-from .detector.train import load_trained as load_detector
 from .embedder.fit import RUN as EMBEDDER
 from .embedder.fit import load_trained as load_embedder
 from .graph import OPSET, export_graph, store_as_fp16
@@ -184,7 +184,7 @@ def exported_stage(name: StageName, record: Record, photos: Sequence[ImageArray]
 def trained(name: StageName) -> tuple[nn.Module, StageSpec]:
     """The network that the run of a stage left, and how its graph is read."""
     if name == "detection":
-        return ExportedDetector(load_detector()), DETECTION
+        return ExportedDetector(load_light()), DETECTION
     if name == "keypoint":
         return ExportedKeypoints(load_keypoints()), KEYPOINT
     embedder = load_embedder()

@@ -14,11 +14,14 @@ from immich_dog_plugin.model_package import Manifest
 from .calibrate import calibration_section
 from .dogs_found import table
 from .recipe_text import recipe_section
-from .weaknesses import weaknesses_section
+from .weaknesses import breeds_section, weaknesses_section
 
 CARD = "MODEL_CARD.md"
 EVALUATION = TypeAdapter(Evaluation)
 NOT_RECORDED = "Not recorded: `python -m trainers.evaluate --record` did not measure it yet when this package was made."
+BREEDS_NOT_RECORDED = (
+    "Not recorded: `python -m trainers.breeds --record` did not measure them when this package was made."
+)
 LIMITS = """\
 - Not for deciding about a living being: no veterinary, legal, insurance or ownership question, and no search for
   stolen or dangerous dogs. A cosine over the threshold is a hint for a person who knows the dogs.
@@ -46,6 +49,7 @@ def model_card(manifest: Manifest) -> str:
         "Same dog or not": _verification(metrics["verification"]),
         "With intervals": _intervals(metrics.get("evaluation")),
         "Weaknesses": _weaknesses(metrics.get("evaluation")),
+        "Breeds": breeds_section(metrics["breeds"]) if "breeds" in metrics else BREEDS_NOT_RECORDED,
         "Detection": _detection(metrics["detection"], manifest.detection.min_score),
         "Face points": _keypoints(metrics["keypoints"]),
         "Crop": f"Preference: {', '.join(manifest.crop.preference)}; body padding {manifest.crop.body_padding}.\n"

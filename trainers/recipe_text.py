@@ -15,8 +15,8 @@ TITLES: dict[StageName, str] = {"detection": "Detector", "keypoint": "Face point
 # What the trainers do whatever their options; options and figures are read from the record.
 METHODS: dict[StageName, str] = {
     "detection": 'YOLOv8n. Of COCO\'s 80 classes only the row "dog" of the classification branches remains; then '
-    "fine-tuned through ultralytics with batch normalisation frozen. What ships lies a `share` of the way from the "
-    "starting to the tuned weights.",
+    "fine-tuned through ultralytics with batch normalisation frozen, and kept a `share` of the way from the starting "
+    "to the tuned weights. Then lighter classification branches learned to give the scores of that network.",
     "keypoint": "EfficientNet-Lite0 with a small feature pyramid; a heat map per point, whose mean is the point; a "
     "visibility per point. Random boxes (of the dog, its face, the whole photo), turned and mirrored, with changed "
     "light, blur and JPEG quality. The averaged weights ship.",

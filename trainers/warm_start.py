@@ -13,7 +13,7 @@ from torch import nn
 
 from immich_dog_plugin.model_package import Manifest, ModelPackage
 
-from .detector.network import ExportedDetector, one_class_network
+from .detector.network import ExportedDetector, light_network
 from .embedder.network import RANDOM, Architecture, EmbedderNetwork, embedder_network
 from .graph import read_weights
 from .keypoints.network import ExportedKeypoints, keypoint_network
@@ -27,7 +27,7 @@ FOLDED_BIAS = ".weight_bias"  # how the exporter names the bias of a batch norma
 
 def detector_from(package: ModelPackage) -> ExportedDetector:
     """The detector that ships."""
-    return _filled(ExportedDetector(one_class_network()), package.model_path("detection"))
+    return _filled(ExportedDetector(light_network()), package.model_path("detection"))
 
 
 def keypoints_from(package: ModelPackage) -> ExportedKeypoints:

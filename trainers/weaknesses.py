@@ -1,8 +1,9 @@
-"""Where a package is weak: the sets on which it errs most, and the dogs that it confuses most."""
+"""Where a package is weak: the sets on which it errs most, the dogs that it confuses most, and the breeds."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypedDict
 
@@ -13,6 +14,11 @@ from immich_dog_plugin.evaluation.evaluate import ALL, Evaluation
 from immich_dog_plugin.evaluation.pairs import DogPairs
 
 MOST = 5
+BREEDS_PROTOCOL = (
+    "Breed photos (Stanford Dogs, 224 pixels, squashed) that no stage was trained on, at the manifest's thresholds. "
+    "'Taken for one dog': of all pairs of photos of the breed, those that reach the 'same dog' threshold; a few do "
+    "show one dog twice."
+)
 
 
 class ConfusedDogs(TypedDict):
@@ -45,6 +51,31 @@ class Confusions(TypedDict):
     most: list[ConfusedDogs]
     dogs: int
     dogs_of_known_breed: int
+
+
+class Breed(TypedDict):
+    """Figures of one breed.
+
+    Keys:
+        photos: looked at.
+        found: of them, those in which a dog is detected.
+        faces: of them, those in which its face is seen too.
+        pairs: of two found dogs.
+        accepted: of these, those whose cosine reaches the threshold.
+    """
+
+    photos: int
+    found: int
+    faces: int
+    pairs: int
+    accepted: int
+
+
+SHARES: dict[str, Callable[[Breed], float]] = {
+    "not found": lambda breed: 1 - breed["found"] / breed["photos"],
+    "no face seen": lambda breed: 1 - breed["faces"] / max(1, breed["found"]),
+    "taken for one dog": lambda breed: breed["accepted"] / max(1, breed["pairs"]),
+}
 
 
 def confusions(photos: EmbeddedPhotos, cosine: float, breeds: dict[str, str]) -> Confusions:
@@ -110,3 +141,16 @@ def weaknesses_section(evaluation: Evaluation, found: Confusions) -> str:
             else f"The breed of only {known} of these {dogs} dogs is known."
         )
     return "\n\n".join(parts)
+
+
+def breeds_section(figures: Mapping[str, Breed]) -> str:
+    """Markdown: all breeds together, and the worst by each figure."""
+    together: Breed = {"photos": 0, "found": 0, "faces": 0, "pairs": 0, "accepted": 0}
+    for breed in figures.values():
+        together = {part: together[part] + breed[part] for part in together}  # type: ignore[literal-required,assignment]
+    rows = ["| | all breeds | worst breeds |", "|---|---|---|"]
+    for name, of in SHARES.items():
+        worst = sorted(figures, key=lambda breed: of(figures[breed]), reverse=True)[:MOST]
+        cells = ", ".join(f"{breed} {of(figures[breed]):.0%}" for breed in worst)
+        rows.append(f"| {name} | {of(together):.1%} | {cells} |")
+    return f"{BREEDS_PROTOCOL} {together['photos']} photos of {len(figures)} breeds.\n\n" + "\n".join(rows)

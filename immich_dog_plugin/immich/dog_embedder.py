@@ -31,7 +31,7 @@ class DogEmbedder(DogModel):
     def _predict(
         self, photo: Image.Image | str, detections: Detections, faces: DogFaces, /, **_: Any
     ) -> list[dict[str, Any]]:
-        image = to_photo(photo)
-        height, width = image.shape[:2]
-        dogs = embed_dogs(image, detections, faces.keypoints, self.embed, self.crop)
+        pyramid = to_photo(photo)
+        height, width = pyramid.photo.shape[:2]
+        dogs = embed_dogs(pyramid, detections, faces.keypoints, self.embed, self.crop)
         return [as_answer(dog, width, height) for dog in dogs]

@@ -16,14 +16,14 @@ from PIL import Image
 
 from ..contract import TASK
 from ..errors import DogPluginError, ModelPackageError
-from ..geometry import ImageArray
 from ..model_package import MANIFEST, Manifest, ModelPackage, StageName
+from ..pyramid import Pyramid
 from ..stages.session import Session, check_graph
 from .options import as_keywords
 from .package_cache import bundled_package, copy_package, is_outdated
 from .session import open_session
 
-_PIXELS = "_immich_dogs_pixels"  # attribute of a decoded photo, gone with the request
+_PYRAMID = "_immich_dogs_pyramid"  # attribute of a decoded photo, gone with the request
 
 
 class DogModel(InferenceModel):  # type: ignore[misc]  # typed only where Immich is
@@ -124,9 +124,11 @@ class DogModel(InferenceModel):  # type: ignore[misc]  # typed only where Immich
         return ModelFormat.ONNX  # in ARM NN and RKNN images too: dog models come in no other format
 
 
-def to_photo(payload: Image.Image | str) -> ImageArray:
-    """The photo ``(height, width, 3)`` as the service decoded it. It is not turned: the answer's boxes, and its
-    ``imageWidth``, are those of the photo as it was sent, and Immich's server sends upright previews.
+def to_photo(payload: Image.Image | str) -> Pyramid:
+    """The photo as the service decoded it, with the halvings that the three models share.
+
+    It is not turned: the answer's boxes, and its ``imageWidth``, are those of the photo as it was sent, and Immich's
+    server sends upright previews.
 
     Raises:
         HTTPException: 400, the request brought a text.
@@ -134,8 +136,8 @@ def to_photo(payload: Image.Image | str) -> ImageArray:
     if isinstance(payload, str):
         raise HTTPException(400, f"{TASK} needs an image, not a text")
     # Three models look at a photo, and Pillow copies all of it each time that it is asked for its pixels.
-    photo: ImageArray | None = getattr(payload, _PIXELS, None)
-    if photo is None:
-        photo = np.asarray(payload if payload.mode == "RGB" else payload.convert("RGB"), dtype=np.uint8)
-        setattr(payload, _PIXELS, photo)
-    return photo
+    pyramid: Pyramid | None = getattr(payload, _PYRAMID, None)
+    if pyramid is None:
+        pyramid = Pyramid(np.asarray(payload if payload.mode == "RGB" else payload.convert("RGB"), dtype=np.uint8))
+        setattr(payload, _PYRAMID, pyramid)
+    return pyramid

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..geometry import FloatArray, ImageArray, clip_boxes, letterbox, to_tensor
+from ..geometry import FloatArray, clip_boxes, letterbox, to_tensor
 from ..model_package import DetectionSpec
+from ..pyramid import Photo, Pyramid
 from .session import Session, run
 
 
@@ -35,14 +36,17 @@ class Detector:
         self._session = session
         self._spec = spec
 
-    def __call__(self, photo: ImageArray, min_score: float | None = None) -> Detections:
+    def __call__(self, photo: Photo, min_score: float | None = None) -> Detections:
         """Detect the dogs of one photo ``(height, width, 3)``.
 
         Args:
-            photo: RGB.
+            photo: RGB, or its pyramid, which the stages share.
             min_score: least score in 0..1 that counts; the manifest's by default.
         """
-        canvas, mapping = letterbox(photo, self._spec.input.side)
+        pyramid = Pyramid.of(photo)
+        height, width = pyramid.photo.shape[:2]
+        level, span = pyramid.level(width, height, self._spec.input.side)
+        canvas, mapping = letterbox(level, self._spec.input.side)
         tensor = to_tensor([canvas], self._spec.input.mean, self._spec.input.std)
         predictions = run(self._session, self._spec, tensor)[0]  # (5, anchors)
         scores = predictions[4]
@@ -50,8 +54,8 @@ class Detector:
         centre, size, scores = predictions[:2, candidates].T, predictions[2:4, candidates].T, scores[candidates]
         corners = np.concatenate([centre - size / 2, centre + size / 2], axis=1)
         keep = _non_maximum_suppression(corners, scores, self._spec.iou_threshold)[: self._spec.max_dogs]
-        boxes = mapping.to_photo(corners[keep].reshape(-1, 2, 2)).reshape(-1, 4)
-        boxes = clip_boxes(boxes, photo.shape[1], photo.shape[0])
+        boxes = span * mapping.to_photo(corners[keep].reshape(-1, 2, 2)).reshape(-1, 4)
+        boxes = clip_boxes(boxes, width, height)
         # A box in the grey border around the photo shrinks to nothing when it is clipped.
         real = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
         return Detections(boxes[real], scores[keep][real].astype(np.float32))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from ..geometry import LEFT_EYE, NOSE, RIGHT_EYE, FloatArray, ImageArray, Letterbox, crop_box, letterbox, to_tensor
+from ..geometry import LEFT_EYE, NOSE, RIGHT_EYE, FloatArray, ImageArray, Letterbox, letterbox, to_tensor
 from ..model_package import KeypointSpec
+from ..pyramid import Photo, Pyramid
 from .session import Session, run
 
 MIN_EYES_APART = 2.0  # photo pixels; closer, the turn and scale of a face chip would be noise
@@ -22,7 +25,7 @@ class KeypointEstimator:
         self._session = session
         self._spec = spec
 
-    def __call__(self, photo: ImageArray, boxes: FloatArray) -> FloatArray:
+    def __call__(self, photo: Photo, boxes: FloatArray) -> FloatArray:
         """Points ``(n, 5, 3)`` for boxes ``(n, 4)``: x, y in photo pixels and the score 0..1 of being visible."""
         if len(boxes) == 0:
             return np.empty((0, len(self._spec.names), 3), dtype=np.float32)
@@ -34,13 +37,14 @@ class KeypointEstimator:
             points = np.dstack([near[:, :, :2], (points[:, :, 2] + near[:, :, 2]) / 2])
         return points
 
-    def _look(self, photo: ImageArray, boxes: FloatArray, padding: float) -> FloatArray:
-        views = [keypoint_input(photo, box, self._spec.input.side, padding) for box in boxes]
+    def _look(self, photo: Photo, boxes: FloatArray, padding: float) -> FloatArray:
+        pyramid = Pyramid.of(photo)
+        views = [keypoint_input(pyramid, box, self._spec.input.side, padding) for box in boxes]
         canvases, mappings = zip(*views, strict=True)
         tensor = to_tensor(canvases, self._spec.input.mean, self._spec.input.std)
         points = run(self._session, self._spec, tensor)
-        for index, (mapping, offset) in enumerate(mappings):
-            points[index, :, :2] = mapping.to_photo(points[index, :, :2]) + offset
+        for index, mapping in enumerate(mappings):
+            points[index, :, :2] = mapping.to_photo(points[index, :, :2])
         return points
 
     def has_face(self, keypoints: FloatArray) -> bool:
@@ -50,13 +54,34 @@ class KeypointEstimator:
         return bool(scores.min() >= self._spec.min_face_score and eyes_apart >= MIN_EYES_APART)
 
 
-def keypoint_input(
-    photo: ImageArray, box: FloatArray, side: int, padding: float
-) -> tuple[ImageArray, tuple[Letterbox, FloatArray]]:
-    """The canvas ``(side, side, 3)`` for one dog and how its points map back to the photo (letterbox, then offset)."""
-    crop, corner = crop_box(photo, box, padding)
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Maps between a photo and the canvas that one of its dogs is cut onto.
+
+    Attributes:
+        letterbox: from the cut to the canvas.
+        corner: ``x, y`` of the cut in the photo.
+        span: photo pixels to a pixel of the cut.
+    """
+
+    letterbox: Letterbox
+    corner: tuple[int, int]
+    span: int
+
+    def to_canvas(self, points: FloatArray) -> FloatArray:
+        """Photo pixels ``(..., 2)`` to canvas pixels."""
+        return self.letterbox.to_canvas(((points - self.corner) / self.span).astype(np.float32))
+
+    def to_photo(self, points: FloatArray) -> FloatArray:
+        """Canvas pixels ``(..., 2)`` to photo pixels."""
+        return (self.letterbox.to_photo(points) * self.span + self.corner).astype(np.float32)
+
+
+def keypoint_input(photo: Photo, box: FloatArray, side: int, padding: float) -> tuple[ImageArray, Cut]:
+    """The canvas ``(side, side, 3)`` for one dog and how its points map back to the photo."""
+    crop, corner, span = Pyramid.of(photo).crop(box, padding, side)
     canvas, mapping = letterbox(crop, side)
-    return canvas, (mapping, np.array(corner, dtype=np.float32))
+    return canvas, Cut(mapping, corner, span)
 
 
 def close_up(points: FloatArray, padding: float) -> FloatArray:

@@ -23,7 +23,7 @@ SOURCES = (
     TrainingData(
         name="beagle_faces: 195 dog faces with points",
         licence="private training only; no photo is part of this project",
-        used_for="keypoint network",
+        used_for="detector (close-ups), keypoint network",
     ),
     TrainingData(
         name="Stanford Dogs: 20,164 photos of 120 breeds",
@@ -44,6 +44,6 @@ SOURCES = (
     TrainingData(
         name="MPDD: 95 training dogs",
         licence="CC BY 4.0",
-        used_for="embedder's principal components",
+        used_for="detector (each photo is filled by its dog), embedder's principal components",
     ),
 )

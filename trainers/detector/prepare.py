@@ -2,6 +2,8 @@
 
 - annotated dogs, with their boxes;
 - photos known to show a dog, with the boxes that the starting network is sure of;
+- cuts of known dogs that train, each filled by its dog;
+- made of these (``distances``): close-ups of dogs and of faces, and dogs pasted small into photos without one;
 - photos of cats and, where there is a folder of them, of other animals, without a box.
 
 Every tenth public photo, by a hash of its name, is held out under ``choose/``: ``dogs`` and ``others``. The share of
@@ -19,8 +21,8 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -31,13 +33,16 @@ from immich_dog_plugin.geometry import FloatArray, ImageArray, clip_boxes, lette
 from immich_dog_plugin.imaging import PHOTO_SUFFIXES, read_photo
 
 from ..data.duplicates import SeenPhotos, measuring_photos
-from ..data.identity import breed_photos
+from ..data.identity import breed_photos, read_identities
 from ..data.landmarks import read_landmarks
 from ..specs import DETECTION
 from ..starting_weights import WEIGHTS, yolov8n_state
+from .distances import close_ups, face_close_ups, far_dogs
+from .examples import Example, write
 from .network import COCO_ANIMALS, coco_network
 
 log = logging.getLogger(__name__)
+Thing = TypeVar("Thing")
 DATASET = Path("datasets/detector")
 SURE = 0.5
 UNSURE = 0.15
@@ -45,16 +50,6 @@ BATCH = 8
 HELD_OUT = 0.1
 # The folder of cats shows dogs next to them; and who rejects wolves rejects huskies.
 NO_OTHERS = frozenset({"dog", "cat", "wolf"})
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Example:
-    """A photo and its dogs: boxes ``(n, 4)`` in its pixels, none for a photo without a dog."""
-
-    file: Path
-    name: str
-    size: tuple[int, int]  # width, height
-    boxes: FloatArray
 
 
 def main() -> None:
@@ -70,6 +65,8 @@ def main() -> None:
     parser.add_argument("--dog-photos", type=int, default=1800)
     parser.add_argument("--cat-photos", type=int, default=700)
     parser.add_argument("--other-photos", type=int, default=1500)
+    parser.add_argument("--close-ups", type=int, default=800)
+    parser.add_argument("--far-dogs", type=int, default=800)
     parser.add_argument("--side", type=int, default=416, help="at which the starting network looks for boxes")
     parser.add_argument("--out", type=Path, default=DATASET)
     parser.add_argument("--threads", type=int, default=2)
@@ -85,7 +82,7 @@ def main() -> None:
     others = [file for file in photos_under(args.other_animals) if file.parent.name not in NO_OTHERS]
     others = cats + draw(others, args.other_photos, random)
 
-    for made_before in ("images", "labels", "choose"):
+    for made_before in ("images", "labels", "choose", "made"):
         shutil.rmtree(args.out / made_before, ignore_errors=True)
     measuring = measuring_photos(args.data)
     seen = SeenPhotos(measuring)
@@ -95,10 +92,17 @@ def main() -> None:
     }
     # A photo may come under a second name; one that is held out must not be trained on under that.
     seen = SeenPhotos([*measuring, *held_out["dogs"], *held_out["others"]])
-    write("train", annotated(args.data, "train"), args.out)
     write("val", annotated(args.data, "val"), args.out)
-    write("train", without_dog([file for file in others if not is_held_out(file)], seen), args.out)
-    write("train", sure_of([file for file in dogs if not is_held_out(file)], seen, args.side), args.out)
+    dogless = list(without_dog([file for file in others if not is_held_out(file)], seen))
+    with_dogs = [
+        *annotated(args.data, "train"),
+        *sure_of([file for file in dogs if not is_held_out(file)], seen, args.side),
+    ]
+    alone = [example for example in with_dogs if len(example.boxes) == 1]
+    write("train", [*dogless, *with_dogs, *filled(args.data)], args.out)
+    write("train", face_close_ups(args.data, args.out / "made", random), args.out)
+    write("train", close_ups(draw(alone, args.close_ups, random), args.out / "made", random), args.out)
+    write("train", far_dogs(draw(alone, args.far_dogs, random), dogless, args.out / "made", random), args.out)
     (args.out / "data.yaml").write_text(
         f"path: {args.out.absolute()}\ntrain: images/train\nval: images/val\nnames:\n  0: dog\n"
     )
@@ -109,9 +113,9 @@ def photos_under(folder: Path) -> list[Path]:
     return [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in PHOTO_SUFFIXES]
 
 
-def draw(files: Sequence[Path], count: int, random: np.random.Generator) -> list[Path]:
-    """``count`` of the files at random, or all."""
-    return [files[index] for index in random.permutation(len(files))[:count]]
+def draw(things: Sequence[Thing], count: int, random: np.random.Generator) -> list[Thing]:
+    """``count`` of the things at random, or all."""
+    return [things[index] for index in random.permutation(len(things))[:count]]
 
 
 def is_held_out(file: Path) -> bool:
@@ -136,6 +140,14 @@ def annotated(data: Path, split: str) -> Iterator[Example]:
         if dog.split == split and dog.source == "faye":
             height, width = read_photo(dog.photo).shape[:2]
             yield Example(dog.photo, f"faye_{dog.photo.stem}", (width, height), dog.box[None])
+
+
+def filled(data: Path) -> Iterator[Example]:
+    """Cuts of known dogs that train: the dog fills its cut."""
+    for photo in read_identities(data, "train"):
+        height, width = read_photo(photo.file).shape[:2]
+        whole = np.array([[0, 0, width, height]], dtype=np.float32)
+        yield Example(photo.file, f"known_{photo.file.parent.name}_{photo.file.stem}", (width, height), whole)
 
 
 def without_dog(files: Sequence[Path], seen: SeenPhotos) -> Iterator[Example]:
@@ -178,23 +190,6 @@ def animal_boxes(network: torch.nn.Module, photos: Sequence[ImageArray], side: i
         corners = (boxes[list(kept)] + np.pad(boxes[list(kept)][:, :2], ((0, 0), (2, 0)))).reshape(-1, 2, 2)
         answers.append(clip_boxes(mapping.to_photo(corners).reshape(-1, 4), photo.shape[1], photo.shape[0]))
     return answers
-
-
-def write(split: str, examples: Iterator[Example], out: Path) -> None:
-    """Link each photo and write its boxes, one line ``0 cx cy w h`` (fractions of the photo) per dog."""
-    for kind in ("images", "labels"):
-        (out / kind / split).mkdir(parents=True, exist_ok=True)
-    photos = boxes = 0
-    for example in examples:
-        link = out / "images" / split / f"{example.name}{example.file.suffix.lower()}"
-        if not link.exists():
-            link.symlink_to(example.file.absolute())
-        share = example.boxes / np.tile(np.array(example.size, dtype=np.float32), 2)
-        centred = np.concatenate([(share[:, :2] + share[:, 2:]) / 2, share[:, 2:] - share[:, :2]], axis=1)
-        lines = [f"0 {cx:.6f} {cy:.6f} {w:.6f} {h:.6f}\n" for cx, cy, w, h in centred]
-        (out / "labels" / split / f"{example.name}.txt").write_text("".join(lines))
-        photos, boxes = photos + 1, boxes + len(lines)
-    log.info("%s: %d photos, %d dogs", split, photos, boxes)
 
 
 if __name__ == "__main__":

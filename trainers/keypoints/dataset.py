@@ -49,9 +49,9 @@ class LandmarkDataset(Dataset[tuple[Tensor, Tensor]]):
 
 def network_input(view: View, spec: KeypointSpec) -> tuple[FloatArray, FloatArray]:
     """The tensor ``(3, side, side)`` and the points ``(5, 3)`` on it; a point outside the crop is not visible."""
-    canvas, (mapping, corner) = keypoint_input(view.photo, view.box, spec.input.side, spec.padding)
+    canvas, mapping = keypoint_input(view.photo, view.box, spec.input.side, spec.padding)
     points = view.points.copy()
-    points[:, :2] = mapping.to_canvas(points[:, :2] - corner)
+    points[:, :2] = mapping.to_canvas(points[:, :2])
     inside = ((points[:, :2] >= 0) & (points[:, :2] <= spec.input.side)).all(axis=1)
     points[~inside | (view.points[:, 2] == 0)] = 0
     return to_tensor([canvas], spec.input.mean, spec.input.std)[0], points

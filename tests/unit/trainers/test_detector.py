@@ -10,15 +10,19 @@ import torch
 
 from immich_dog_plugin.stages.detector import Detections
 from trainers.data.duplicates import SeenPhotos, difference_hash
+from trainers.detector.distances import close_up, close_ups, far_away
+from trainers.detector.examples import Example, write
+from trainers.detector.lighten import Seen, distillation_loss, learn, lightened, look
 from trainers.detector.measure import best_inside, counts, pasted
 from trainers.detector.network import (
     COCO_DOG,
     ExpectedDistances,
     ExportedDetector,
     coco_network,
+    light_network,
     one_class_network,
 )
-from trainers.detector.prepare import Example, hold_out, is_held_out, write
+from trainers.detector.prepare import hold_out, is_held_out
 from trainers.detector.train import keep_share, load_trained, save
 from trainers.interpolate import interpolate
 from trainers.records import Recorder, read_record
@@ -97,7 +101,7 @@ def test_labels_are_fractions_of_the_photo(tmp_path: Path) -> None:
     box = np.array([[20, 10, 60, 50]], dtype=np.float32)
     nothing = np.zeros((0, 4), dtype=np.float32)
     examples = [Example(photo, "rex", (200, 100), box), Example(photo, "empty", (200, 100), nothing)]
-    write("train", iter(examples), tmp_path / "out")
+    write("train", examples, tmp_path / "out")
     labels = tmp_path / "out" / "labels" / "train"
     assert (labels / "rex.txt").read_text() == "0 0.200000 0.300000 0.200000 0.400000\n"
     assert (labels / "empty.txt").read_text() == ""
@@ -150,3 +154,90 @@ def test_a_detection_elsewhere_in_the_scene_does_not_find_the_pasted_dog() -> No
     detections = Detections(boxes, np.array([0.9, 0.4], dtype=np.float32))
     assert best_inside(detections, (40, 20, 60, 60)) == pytest.approx(0.4)
     assert best_inside(detections, (60, 60, 80, 80)) == 0
+
+
+def a_dog_in_a_photo() -> tuple[np.ndarray, np.ndarray]:
+    """A white dog of 60 x 40 pixels on black."""
+    photo = np.zeros((120, 160, 3), dtype=np.uint8)
+    photo[40:80, 50:110] = 255
+    return photo, np.array([50, 40, 110, 80], dtype=np.float32)
+
+
+def test_a_close_up_is_hardly_larger_than_its_dog_and_its_box_lies_on_the_dog() -> None:
+    photo, box = a_dog_in_a_photo()
+    for seed in range(20):
+        cut, (moved,) = close_up(photo, box, np.random.default_rng(seed))
+        assert 0.8 * 60 < cut.shape[1] < 1.35 * 60
+        assert 0.8 * 40 < cut.shape[0] < 1.35 * 40
+        x1, y1, x2, y2 = moved
+        assert (moved >= 0).all()
+        assert x2 <= cut.shape[1]
+        assert y2 <= cut.shape[0]
+        inside = cut[round(y1) : round(y2), round(x1) : round(x2)]
+        assert inside.min() == 255
+        assert inside.size == (cut == 255).sum()  # all that is left of the dog
+
+
+def test_a_dog_pasted_far_away_is_small_whole_and_in_its_box() -> None:
+    photo, box = a_dog_in_a_photo()
+    host = np.zeros((200, 300, 3), dtype=np.uint8)
+    for seed in range(20):
+        scene, ((x1, y1, x2, y2),) = far_away(photo, box, host, np.random.default_rng(seed))
+        assert scene.shape == host.shape
+        assert 0.09 * 200 < x2 - x1 < 0.37 * 200
+        rows, columns = np.nonzero(scene[:, :, 0] > 100)
+        found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        np.testing.assert_allclose(found, [x1, y1, x2, y2], atol=3)
+    assert host.max() == 0
+
+
+def test_close_ups_are_written_beside_the_photos_they_are_made_of(tmp_path: Path) -> None:
+    photo, box = a_dog_in_a_photo()
+    cv2.imwrite(str(tmp_path / "rex.png"), photo)
+    example = Example(tmp_path / "rex.png", "dog_rex", (160, 120), box[None])
+    (near,) = close_ups([example], tmp_path / "made", np.random.default_rng(0))
+    assert near.name == "near_dog_rex"
+    written = cv2.imread(str(near.file))
+    assert (written.shape[1], written.shape[0]) == near.size
+    assert near.boxes.shape == (1, 4)
+
+
+def test_the_lighter_detector_keeps_all_but_its_classification_branches() -> None:
+    trained = one_class_network().eval()
+    light = lightened(trained).eval()
+    assert (
+        sum(p.numel() for p in light.model[-1].cv3.parameters())
+        < sum(p.numel() for p in trained.model[-1].cv3.parameters()) / 10
+    )
+    images = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(light(images)[0][:, :4], trained(images)[0][:, :4])
+    assert light.state_dict().keys() == light_network().state_dict().keys()
+
+
+def test_what_the_branches_see_is_kept_for_every_picture() -> None:
+    trained = one_class_network().eval()
+    canvases = np.random.default_rng(0).integers(0, 255, (11, 64, 64, 3), dtype=np.uint8)
+    seen = look(trained, iter(canvases), len(canvases))
+    assert len(seen) == 11
+    assert [tuple(level.shape) for level in seen.features] == [(11, 64, 8, 8), (11, 128, 4, 4), (11, 256, 2, 2)]
+    with torch.inference_mode():
+        again = trained.model[-1].cv3[0](seen.features[0].float())
+    torch.testing.assert_close(again, seen.logits[0].float(), rtol=1e-2, atol=1e-2)
+
+
+def test_lighter_branches_learn_the_scores_that_they_are_taught() -> None:
+    torch.manual_seed(0)
+    features = [torch.randn(16, 64, 8, 8), torch.randn(16, 128, 4, 4), torch.randn(16, 256, 2, 2)]
+    taught = Seen(features, [8.0 * (level[:, :1] > 0.5) - 4 for level in features])  # a channel says where a dog is
+    student = lightened(one_class_network())
+
+    def loss() -> float:
+        with torch.inference_mode():
+            branches = student.eval().model[-1].cv3
+            answers = [branch(level) for branch, level in zip(branches, features, strict=True)]
+            return float(distillation_loss(answers, taught.logits))
+
+    before, least = loss(), float(distillation_loss(taught.logits, taught.logits))
+    learn(student, taught, epochs=60, lr=1e-2)
+    assert loss() - least < 0.2 * (before - least)
