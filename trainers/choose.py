@@ -141,7 +141,7 @@ def chosen(manifest: Manifest, name: str, measured: Measured, crop: CropSpec | N
     eer = {other: figures[CROSS_SESSION]["eer"] for other, (_, _, figures) in measured.items()}
     reason = (
         f"within {SAME_EER} of the least equal error rate on validation dogs photographed on many days, through this "
-        "package's own detector and keypoints, and of these the largest TAR at FAR 1 % over the same days: "
+        "package's own detector and keypoints, and of these the largest TAR at FAR 1 % over the same dogs: "
         + "; ".join(f"{other} {value:.3f}" for other, value in eer.items())
     )
     table_of = {other: dict(figures) for other, (_, _, figures) in measured.items()}

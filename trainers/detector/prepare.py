@@ -61,8 +61,8 @@ def main() -> None:
     parser.add_argument(
         "--other-animals", type=Path, default=Path("datasets/other_animals"), help="a folder per animal; may be missing"
     )
-    parser.add_argument("--breed-photos", type=int, default=1000)
-    parser.add_argument("--dog-photos", type=int, default=1800)
+    parser.add_argument("--breed-photos", type=int, default=1500)
+    parser.add_argument("--dog-photos", type=int, default=3000)
     parser.add_argument("--cat-photos", type=int, default=700)
     parser.add_argument("--other-photos", type=int, default=1500)
     parser.add_argument("--close-ups", type=int, default=800)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,8 @@ import torch
 
 from immich_dog_plugin.stages.detector import Detections
 from trainers.data.duplicates import SeenPhotos, difference_hash
-from trainers.detector.distances import close_up, close_ups, far_away
+from trainers.data.landmarks import split_of
+from trainers.detector.distances import close_up, close_ups, face_close_ups, far_away
 from trainers.detector.examples import Example, write
 from trainers.detector.lighten import Seen, distillation_loss, learn, lightened, look
 from trainers.detector.measure import best_inside, counts, pasted
@@ -22,7 +24,7 @@ from trainers.detector.network import (
     light_network,
     one_class_network,
 )
-from trainers.detector.prepare import hold_out, is_held_out
+from trainers.detector.prepare import filled, hold_out, is_held_out
 from trainers.detector.train import keep_share, load_trained, save
 from trainers.interpolate import interpolate
 from trainers.records import Recorder, read_record
@@ -200,6 +202,43 @@ def test_close_ups_are_written_beside_the_photos_they_are_made_of(tmp_path: Path
     written = cv2.imread(str(near.file))
     assert (written.shape[1], written.shape[0]) == near.size
     assert near.boxes.shape == (1, 4)
+
+
+def test_a_close_up_of_a_face_shows_all_its_points_and_only_of_dogs_that_train(tmp_path: Path) -> None:
+    photo, box = a_dog_in_a_photo()
+    points = {"left_eye": [90, 50], "right_eye": [100, 50], "nose": [95, 60]}
+    for source, of_box in (("faye", {"boxes": [box.tolist()]}), ("beagle_faces", {"face_box": box.tolist()})):
+        images = tmp_path / "keypoints" / source / "images"
+        images.mkdir(parents=True)
+        names = [f"{number}.png" for number in range(12)]
+        for name in names:
+            cv2.imwrite(str(images / name), photo)
+        entries = [{"image": name, "keypoints": points, **of_box} for name in names]
+        (images.parent / "annotations.json").write_text(json.dumps(entries))
+    found = list(face_close_ups(tmp_path, tmp_path / "made", np.random.default_rng(0)))
+    training = [f"{number}" for number in range(12) if split_of(f"{number}.png") == "train"]
+    assert [example.name for example in found] == [
+        *(f"face_faye_{number}" for number in training),
+        *(f"face_beagle_faces_{number}" for number in training),
+    ]
+    for example in found:
+        width, height = example.size
+        assert 10 < width < 40
+        assert 10 < height < 40
+        if "beagle" in example.name:  # what is around the face is dog too
+            assert example.boxes.tolist() == [[0, 0, width, height]]
+
+
+def test_a_dog_fills_its_cut(tmp_path: Path) -> None:
+    folder = tmp_path / "identity"
+    (folder / "rex").mkdir(parents=True)
+    photo, _ = a_dog_in_a_photo()
+    cv2.imwrite(str(folder / "rex" / "1.png"), photo)
+    rows = ["split,set,dog,file,source_group", "train,mpdd,rex,rex/1.png,1", "val,mpdd,bella,bella/1.png,2"]
+    (folder / "index.csv").write_text("\n".join(rows))
+    (example,) = filled(tmp_path)
+    assert example.name == "known_rex_1"
+    assert example.boxes.tolist() == [[0, 0, 160, 120]]
 
 
 def test_the_lighter_detector_keeps_all_but_its_classification_branches() -> None:
