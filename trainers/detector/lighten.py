@@ -1,9 +1,9 @@
 """A lighter classification head for the trained detector: ``python -m trainers.detector.lighten``.
 
-The branches that COCO's network classifies 80 kinds with take a sixth of the detector's time. Lighter ones
-(``network.light_network``) learn to give the scores of the trained ones, as a smaller network learns from a larger
-(Hinton et al., 2015, "Distilling the Knowledge in a Neural Network", https://arxiv.org/abs/1503.02531); the rest of the
-network stays as it is, so boxes are the same.
+The branches that COCO's network classifies 80 kinds with take a sixth of the detector's time. Lighter ones start from
+the channels that count most for a dog, and learn to give the scores of the trained ones, as a smaller network learns from
+a larger (Hinton et al., 2015, "Distilling the Knowledge in a Neural Network", https://arxiv.org/abs/1503.02531). The
+rest of the network stays as it is, so boxes are the same.
 
 What the branches see of each photo is computed once and kept in memory (0.7 MB a picture at 416 pixels).
 """
@@ -36,7 +36,7 @@ from ..runs import Checkpoint, one_cycle, start_run
 from ..specs import DETECTION
 from ..torch_session import TorchSession
 from .measure import THRESHOLDS, best_scores, counts
-from .network import ExportedDetector, light_network
+from .network import ExportedDetector, light_network, pruned
 from .prepare import DATASET, draw, photos_under
 from .train import RUN as TRAINED
 from .train import load_trained
@@ -70,8 +70,8 @@ def main() -> None:
     parser.add_argument("--trained", type=Path, default=TRAINED, help="run of python -m trainers.detector.train")
     parser.add_argument("--run", type=Path, default=RUN)
     parser.add_argument("--pictures", type=int, default=4000)
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--lr", type=float, default=4e-3)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
@@ -83,19 +83,19 @@ def main() -> None:
     files = draw(photos_under(args.dataset / "images" / "train"), args.pictures, np.random.default_rng(args.seed))
     recorder.data = {"train": {"photos of the detector's run": Counts(photos=len(files))}}
     teacher = load_trained(args.trained)
-    student = lightened(teacher)
     seen = look(teacher, pictures(files, args.seed), len(files))
+    student = lightened(teacher, seen)
     learn(student, seen, args.epochs, args.lr)
     Checkpoint(args.run / "last.pt", network=student).save(args.epochs)
     recorder.write(epochs=args.epochs, kept_epoch=args.epochs, validation=compared(teacher, student, args.dataset))
 
 
-def lightened(trained: DetectionModel) -> DetectionModel:
-    """A copy of the trained network whose classification branches are lighter, and start at random."""
-    network = light_network()
-    light = network.model[-1].cv3
-    network.model = copy.deepcopy(trained.model)
-    network.model[-1].cv3 = light
+def lightened(trained: DetectionModel, seen: Seen) -> DetectionModel:
+    """A copy of the trained network with lighter classification branches."""
+    network = copy.deepcopy(trained)
+    head = network.model[-1]
+    some = [level[: 8 * BATCH].float() for level in seen.features]
+    head.cv3 = nn.ModuleList(pruned(branch, level) for branch, level in zip(head.cv3, some, strict=True))
     return network
 
 

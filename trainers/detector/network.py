@@ -11,14 +11,13 @@ import copy
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from ultralytics.nn.modules import C2f, Conv, Detect, DWConv
+from ultralytics.nn.modules import C2f, Conv, Detect
 from ultralytics.nn.tasks import DetectionModel
 
 COCO_DOG = 16
 # A dog that COCO's network takes for another of these animals is still found in the right place.
 COCO_ANIMALS = (15, 16, 17, 18, 19, 20, 21)  # cat, dog, horse, sheep, cow, elephant, bear
-LIGHT = 64  # channels of a lighter classification branch
-RARE = -6.0  # hardly any place is a dog: the logit that a branch starts with
+LIGHT = 32  # channels of a lighter classification branch; those trained for 80 classes have 80
 
 
 def coco_network(state: dict[str, Tensor]) -> DetectionModel:
@@ -45,7 +44,7 @@ def one_class_network(state: dict[str, Tensor] | None = None) -> DetectionModel:
 
 
 def light_network() -> DetectionModel:
-    """The same with lighter classification branches, which start at random (YOLO11's, but of one class' width)."""
+    """The same with lighter classification branches, which start at random."""
     network = one_class_network()
     head: Detect = network.model[-1]
     head.cv3 = nn.ModuleList(_light_branch(branch[0].conv.in_channels) for branch in head.cv3)
@@ -53,14 +52,39 @@ def light_network() -> DetectionModel:
 
 
 def _light_branch(channels: int) -> nn.Sequential:
-    """Channels of their own in space, then mixed, twice: a ninth of what convolutions of both at once cost."""
-    last = nn.Conv2d(LIGHT, 1, 1)
-    nn.init.constant_(last.bias, RARE)
-    return nn.Sequential(
-        nn.Sequential(DWConv(channels, channels, 3), Conv(channels, LIGHT, 1)),
-        nn.Sequential(DWConv(LIGHT, LIGHT, 3), Conv(LIGHT, LIGHT, 1)),
-        last,
-    )
+    return nn.Sequential(Conv(channels, LIGHT, 3), Conv(LIGHT, LIGHT, 3), nn.Conv2d(LIGHT, 1, 1))
+
+
+def pruned(branch: nn.Sequential, features: Tensor) -> nn.Sequential:
+    """A lighter classification branch from the channels of a trained one that count most for its answer.
+
+    A channel counts for what it varies by on ``features (n, channels, height, width)``, times the weights that read it.
+    """
+    first, second, last = branch
+    with torch.no_grad():
+        before = first(features)
+        after = second(before)
+        kept_after = _largest(after.std(dim=(0, 2, 3)) * last.weight.abs().sum(dim=(0, 2, 3)))
+        kept_before = _largest(before.std(dim=(0, 2, 3)) * second.conv.weight[kept_after].abs().sum(dim=(0, 2, 3)))
+        light = _light_branch(features.shape[1])
+        _copy(light[0], first, kept_before, slice(None))
+        _copy(light[1], second, kept_after, kept_before)
+        light[2].weight.copy_(last.weight[:, kept_after])
+        light[2].bias.copy_(last.bias)
+    return light
+
+
+def _largest(weights: Tensor) -> Tensor:
+    """The places of the ``LIGHT`` largest, in order."""
+    return weights.topk(LIGHT).indices.sort().values
+
+
+def _copy(target: Conv, source: Conv, rows: Tensor, columns: Tensor | slice) -> None:
+    """Fill a convolution and its batch normalisation from some of the channels of another."""
+    target.conv.weight.copy_(source.conv.weight[rows][:, columns])
+    for values in ("weight", "bias", "running_mean", "running_var"):
+        getattr(target.bn, values).copy_(getattr(source.bn, values)[rows])
+    target.bn.eps = source.bn.eps
 
 
 def _rows(source: nn.Conv2d, start: int, count: int) -> nn.Conv2d:

@@ -23,6 +23,7 @@ from trainers.detector.network import (
     coco_network,
     light_network,
     one_class_network,
+    pruned,
 )
 from trainers.detector.prepare import filled, hold_out, is_held_out
 from trainers.detector.train import keep_share, load_trained, save
@@ -241,17 +242,32 @@ def test_a_dog_fills_its_cut(tmp_path: Path) -> None:
     assert example.boxes.tolist() == [[0, 0, 160, 120]]
 
 
+def seen_at_random() -> Seen:
+    """What the branches might see of 16 pictures of 64 pixels, and that a channel says where a dog is."""
+    torch.manual_seed(0)
+    features = [torch.randn(16, 64, 8, 8), torch.randn(16, 128, 4, 4), torch.randn(16, 256, 2, 2)]
+    return Seen(features, [8.0 * (level[:, :1] > 0.5) - 4 for level in features])
+
+
 def test_the_lighter_detector_keeps_all_but_its_classification_branches() -> None:
     trained = one_class_network().eval()
-    light = lightened(trained).eval()
-    assert (
-        sum(p.numel() for p in light.model[-1].cv3.parameters())
-        < sum(p.numel() for p in trained.model[-1].cv3.parameters()) / 10
-    )
+    light = lightened(trained, seen_at_random()).eval()
+    sizes = [sum(p.numel() for p in network.model[-1].cv3.parameters()) for network in (light, trained)]
+    assert sizes[0] < sizes[1] / 2
     images = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
         torch.testing.assert_close(light(images)[0][:, :4], trained(images)[0][:, :4])
     assert light.state_dict().keys() == light_network().state_dict().keys()
+
+
+def test_a_branch_keeps_the_channels_that_its_answer_hangs_on() -> None:
+    branch = one_class_network().eval().model[-1].cv3[0]
+    features = torch.randn(4, 64, 8, 8)
+    with torch.no_grad():  # all but 32 channels of each layer are read by nothing
+        branch[2].weight[:, 32:] = 0
+        branch[1].conv.weight[:, 32:] = 0
+        light = pruned(branch, features).eval()
+        torch.testing.assert_close(light(features), branch(features))
 
 
 def test_what_the_branches_see_is_kept_for_every_picture() -> None:
@@ -266,15 +282,13 @@ def test_what_the_branches_see_is_kept_for_every_picture() -> None:
 
 
 def test_lighter_branches_learn_the_scores_that_they_are_taught() -> None:
-    torch.manual_seed(0)
-    features = [torch.randn(16, 64, 8, 8), torch.randn(16, 128, 4, 4), torch.randn(16, 256, 2, 2)]
-    taught = Seen(features, [8.0 * (level[:, :1] > 0.5) - 4 for level in features])  # a channel says where a dog is
-    student = lightened(one_class_network())
+    taught = seen_at_random()
+    student = lightened(one_class_network().eval(), taught)
 
     def loss() -> float:
         with torch.inference_mode():
             branches = student.eval().model[-1].cv3
-            answers = [branch(level) for branch, level in zip(branches, features, strict=True)]
+            answers = [branch(level) for branch, level in zip(branches, taught.features, strict=True)]
             return float(distillation_loss(answers, taught.logits))
 
     before, least = loss(), float(distillation_loss(taught.logits, taught.logits))
