@@ -1,8 +1,8 @@
 """A lighter classification head for the trained detector: ``python -m trainers.detector.lighten``.
 
 The branches that COCO's network classifies 80 kinds with take a sixth of the detector's time. Lighter ones start from
-the channels that count most for a dog, and learn to give the scores of the trained ones, as a smaller network learns from
-a larger (Hinton et al., 2015, "Distilling the Knowledge in a Neural Network", https://arxiv.org/abs/1503.02531). The
+the channels that count most for a dog, and learn to give the scores of the trained ones, as a small network learns from
+a large one (Hinton et al., 2015, "Distilling the Knowledge in a Neural Network", https://arxiv.org/abs/1503.02531). The
 rest of the network stays as it is, so boxes are the same.
 
 What the branches see of each photo is computed once and kept in memory (0.7 MB a picture at 416 pixels).
