@@ -12,8 +12,8 @@ DETECTION = DetectionSpec(
     sha256=NOT_EXPORTED,
     input=InputSpec(name="images", side=416, mean=(0, 0, 0), std=(1, 1, 1), resize="letterbox"),
     output="output0",
-    # As many false alarms as package 2.0.0 had at 0.3, on photos held out; at 0.3 homes of validation dogs have one dog in
-    # 20 more in a person of its own, and 3 % more of the photos of other animals a dog.
+    # On held-out photos no more false alarms than package 2.0.0 had at 0.3. At 0.3 one dog in twenty more would have a
+    # person of its own in homes of validation dogs, but 3 % more of the photos of other animals would count as a dog.
     min_score=0.35,
     iou_threshold=0.6,
     max_dogs=50,
