@@ -15,9 +15,17 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=6, help="photos of each dog (default: %(default)s)")
     parser.add_argument("--scenes", type=int, default=3, help="photos without a dog (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="another seed: the same dogs, other photos")
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(640, 480), metavar=("WIDTH", "HEIGHT"), help="pixels (default: 640 480)"
+    )
     options = parser.parse_args()
     for path in drawn_files(
-        options.folder, dogs=options.dogs, photos=options.photos, scenes=options.scenes, seed=options.seed
+        options.folder,
+        dogs=options.dogs,
+        photos=options.photos,
+        scenes=options.scenes,
+        seed=options.seed,
+        size=tuple(options.size),
     ):
         print(path)
 
