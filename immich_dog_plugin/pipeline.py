@@ -111,11 +111,10 @@ def cut(
     """What is embedded of a dog: the padded box, halved while both its sides stay at ``side`` pixels, an upright face
     chip of ``side`` pixels, or first the one and then the other."""
     pyramid = Pyramid.of(photo)
-    body = pyramid.crop(box, spec.body_padding, side)[0]
-    if choice == "body" or keypoints is None:
-        return (body,)
-    face = face_chip(pyramid.photo, keypoints, side, spec.face.rule)
-    return (face,) if choice == "face" else (body, face)
+    chips = [] if choice == "body" or keypoints is None else [face_chip(pyramid.photo, keypoints, side, spec.face.rule)]
+    if choice == "face" and chips:
+        return tuple(chips)  # the body is left alone: a level of the pyramid may have to be made for it
+    return (pyramid.crop(box, spec.body_padding, side)[0], *chips)
 
 
 def as_answer(dog: Dog, width: int, height: int) -> dict[str, Any]:

@@ -131,9 +131,7 @@ def look(teacher: DetectionModel, canvases: Iterator[ImageArray], count: int) ->
             logits = [branch(features) for branch, features in zip(branches, inputs, strict=True)]
         rows.append(([features.half() for features in inputs], [of.half() for of in logits]))
     hook.remove()
-    features, logits = (
-        [torch.cat(level).clone() for level in zip(*kind, strict=True)] for kind in zip(*rows, strict=True)
-    )
+    features, logits = ([torch.cat(level) for level in zip(*kind, strict=True)] for kind in zip(*rows, strict=True))
     return Seen(features, logits)
 
 
