@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
@@ -50,6 +50,14 @@ class Variant:
 
     embeddings: FloatArray
     milliseconds: float
+
+
+class Way(NamedTuple):
+    """A graph, how it reads a picture, and what it is shown of a dog."""
+
+    graph: Path
+    spec: RecognitionSpec
+    crop: CropSpec
 
 
 def main() -> None:
@@ -91,25 +99,22 @@ def variants(
     sides: Sequence[int] = SIDES,
 ) -> Iterator[tuple[str, Variant]]:
     """Every variant by name, the embedder as it ships first."""
-    spec, crop = package.manifest.recognition, package.manifest.crop
+    spec, crop, graph = package.manifest.recognition, package.manifest.crop, package.model_path("recognition")
+    alone = {
+        "body alone": Way(graph, spec, body_crop(crop.body_padding)),
+        "face alone, body where it is hidden": Way(graph, spec, face_crop(crop.face)),
+    }
     with TemporaryDirectory() as scratch:
-        graphs = {"as it ships": (package.model_path("recognition"), spec)}
-        graphs |= made_graphs(package, cuts(train, crop, spec.input.side), sides, Path(scratch))
-        embedded = {name: by_graph(graph, spec, val, crop) for name, (graph, spec) in graphs.items()}
+        graphs = made_graphs(package, cuts(train, crop, spec.input.side), sides, Path(scratch))
+        others = {name: Way(other, its_spec, crop) for name, (other, its_spec) in graphs.items()}
+        embedded = embedded_by({"as it ships": Way(graph, spec, crop), **others, **alone}, val)
     yield from embedded.items()
 
-    shipped = embedded["as it ships"]
+    shipped, parts = embedded["as it ships"], [embedded[name] for name in alone]
     mirrored = embed(embedder, [tuple(map(mirror, pictures)) for pictures in cuts(val, crop, embedder.side)])
     yield "mean with the mirror image", Variant(unit(shipped.embeddings + mirrored), 2 * shipped.milliseconds)
-
-    alone = {
-        "body alone": body_crop(crop.body_padding),
-        "face alone, body where it is hidden": face_crop(crop.face),
-    }
-    parts = {name: by_graph(package.model_path("recognition"), spec, val, of_part) for name, of_part in alone.items()}
-    yield from parts.items()
-    mean = unit(np.sum([part.embeddings for part in parts.values()], axis=0))
-    yield "mean of body and face", Variant(mean, sum(part.milliseconds for part in parts.values()))
+    mean = unit(np.sum([part.embeddings for part in parts], axis=0))
+    yield "mean of body and face", Variant(mean, sum(part.milliseconds for part in parts))
 
 
 def mirror(picture: ImageArray) -> ImageArray:
@@ -154,17 +159,27 @@ class Crops(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime is not
         return next(self._inputs, None)
 
 
-def by_graph(graph: Path, spec: RecognitionSpec, dogs: Sequence[FoundDog], crop: CropSpec) -> Variant:
-    """The dogs through one graph, and how long it takes for one with as many pictures as any has."""
-    session = open_session(graph)
-    of_dogs = cuts(dogs, crop, spec.input.side)
-    tensor = np.concatenate([as_input(picture, spec) for picture in max(of_dogs, key=len)])
-    times = []
+def embedded_by(ways: Mapping[str, Way], dogs: Sequence[FoundDog]) -> dict[str, Variant]:
+    """The dogs in each way, and how long one takes that has as many pictures as any.
+
+    The graphs take turns: what else the machine does slows all of them alike.
+    """
+    sessions = {name: open_session(way.graph) for name, way in ways.items()}
+    pictures = {name: cuts(dogs, way.crop, way.spec.input.side) for name, way in ways.items()}
+    tensors = {
+        name: np.concatenate([as_input(picture, way.spec) for picture in max(pictures[name], key=len)])
+        for name, way in ways.items()
+    }
+    times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(TIMED):
-        started = time.perf_counter()
-        session.run(None, {spec.input.name: tensor})
-        times.append(1000 * (time.perf_counter() - started))
-    return Variant(embed(Embedder(session, spec), of_dogs), median(times))
+        for name, way in ways.items():
+            started = time.perf_counter()
+            sessions[name].run(None, {way.spec.input.name: tensors[name]})
+            times[name].append(1000 * (time.perf_counter() - started))
+    return {
+        name: Variant(embed(Embedder(sessions[name], way.spec), pictures[name]), median(times[name]))
+        for name, way in ways.items()
+    }
 
 
 def cuts(dogs: Sequence[FoundDog], crop: CropSpec, side: int) -> list[Pictures]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from immich_dog_plugin.geometry import FloatArray
+from immich_dog_plugin.geometry import FloatArray, ImageArray, to_tensor
+from immich_dog_plugin.model_package import InputSpec
 
 from ..data.identity import IdentityDataset
 from ..distributed import Processes
 from .augment import BodyAndFace, RandomView
 from .background import Backgrounds
-from .dataset import ViewPairs
 from .material import Material
 from .objective import UNKNOWN, Batch
 from .recipe import Recipe
@@ -55,8 +56,8 @@ class Batches:
         if material.bred:
             dogs = recipe.views_of == "dog"
             views = BodyAndFace(spec.side, material.places) if dogs else view.twice(material.masks)
-            pairs = ViewPairs([entry.file_path for entry in material.bred], spec, views)
-            self._views = Views(pairs, self.breeds[first:], first)
+            files = [entry.file_path for entry in material.bred]
+            self._views = Views(files, spec, views, self.breeds[first:], first)
         self.steps = recipe.steps or max(1, photos // batch)
 
     def epoch(self, centres: FloatArray) -> Iterator[Batch]:
@@ -104,14 +105,29 @@ class Known(Dataset[Item]):
 
 
 class Views(Dataset[Item]):
-    """The views of one photo per item; the photos are numbered from ``first`` on."""
+    """The views of one photo per item, read as in service.
 
-    def __init__(self, pairs: ViewPairs, breeds: Sequence[int], first: int) -> None:
-        self._pairs, self.breeds, self._first = pairs, breeds, first
+    Args:
+        files: the photos.
+        spec: how views are read.
+        views: makes those of a photo.
+        breeds: of each photo.
+        first: the number of the first photo.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        spec: InputSpec,
+        views: Callable[[Path], list[ImageArray]],
+        breeds: Sequence[int],
+        first: int,
+    ) -> None:
+        self._files, self._spec, self._views, self.breeds, self._first = files, spec, views, breeds, first
 
     def __getitem__(self, index: int) -> Item:
-        views, _, _ = self._pairs[index]
-        return views, UNKNOWN, self._first + index, self.breeds[index]
+        images = to_tensor(self._views(self._files[index]), self._spec.mean, self._spec.std)
+        return torch.from_numpy(images), UNKNOWN, self._first + index, self.breeds[index]
 
 
 def joined(parts: Sequence[Sequence[Tensor]]) -> Batch:

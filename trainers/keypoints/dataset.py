@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from immich_dog_plugin.geometry import FloatArray, to_tensor
+from immich_dog_plugin.geometry import FloatArray, ImageArray, to_tensor
 from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.model_package import KeypointSpec
-from immich_dog_plugin.stages.keypoints import keypoint_input
+from immich_dog_plugin.stages.keypoints import Cut, keypoint_input
 
 from ..data.landmarks import AnnotatedDog
 from .augment import View, random_view
@@ -49,9 +49,15 @@ class LandmarkDataset(Dataset[tuple[Tensor, Tensor]]):
 
 def network_input(view: View, spec: KeypointSpec) -> tuple[FloatArray, FloatArray]:
     """The tensor ``(3, side, side)`` and the points ``(5, 3)`` on it; a point outside the crop is not visible."""
+    canvas, points, _ = on_canvas(view, spec)
+    return to_tensor([canvas], spec.input.mean, spec.input.std)[0], points
+
+
+def on_canvas(view: View, spec: KeypointSpec) -> tuple[ImageArray, FloatArray, Cut]:
+    """The canvas ``(side, side, 3)`` of a view, its points there, and how they map back to the photo."""
     canvas, mapping = keypoint_input(view.photo, view.box, spec.input.side, spec.padding)
     points = view.points.copy()
     points[:, :2] = mapping.to_canvas(points[:, :2])
     inside = ((points[:, :2] >= 0) & (points[:, :2] <= spec.input.side)).all(axis=1)
     points[~inside | (view.points[:, 2] == 0)] = 0
-    return to_tensor([canvas], spec.input.mean, spec.input.std)[0], points
+    return canvas, points, mapping

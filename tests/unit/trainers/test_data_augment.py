@@ -12,7 +12,8 @@ from trainers.data.masks import Masks
 from trainers.embedder import augment
 from trainers.embedder.augment import RandomView, cut_out, random_part, soft_ellipse, turn
 from trainers.embedder.background import Backgrounds, change_background, erase, spread
-from trainers.embedder.dataset import ViewPairs
+from trainers.embedder.batches import Views
+from trainers.embedder.objective import UNKNOWN
 from trainers.specs import RECOGNITION
 
 from .drawn import disc, drawn_photo, entry, write_photo
@@ -188,12 +189,12 @@ def test_a_background_is_cut_from_where_no_dog_is(tmp_path: Path, masks: Masks) 
     assert max(((place[:, :, 0] > 240) & (place[:, :, 1] < 15)).mean() for place in drawn) < 0.05
 
 
-def test_a_pair_is_two_different_views_of_one_photo_and_its_folder_is_the_breed(tmp_path: Path, masks: Masks) -> None:
-    files = [write_photo(tmp_path / "photos" / f"breed_{n // 4}" / f"{n}.png", n) for n in range(8)]
-    pairs = ViewPairs(files, SMALL, RandomView(SMALL.side, Backgrounds(files, masks)).twice(masks))
-    views, number, breed = pairs[5]
+def test_a_pair_is_two_different_views_of_one_photo_with_its_number_and_breed(tmp_path: Path, masks: Masks) -> None:
+    files = [write_photo(tmp_path / f"{n}.png", n) for n in range(8)]
+    twice = RandomView(SMALL.side, Backgrounds(files, masks)).twice(masks)
+    views, dog, number, breed = Views(files, SMALL, twice, breeds=[0] * 4 + [1] * 4, first=100)[5]
     assert views.shape == (2, 3, 32, 32)
-    assert (number, breed) == (5, 1)
+    assert (dog, number, breed) == (UNKNOWN, 105, 1)
     assert not torch.equal(views[0], views[1])
 
 
