@@ -96,7 +96,8 @@ class ExportedPose(nn.Module):
         output = self.network(images)
         answers = output[0] if isinstance(output, tuple) else output  # (n, 4 + 1 + 15, anchors)
         surest = answers[:, 4].argmax(dim=1)
-        return answers[torch.arange(len(answers)), 5:, surest].unflatten(1, (POINTS, 3))
+        points: Tensor = answers[torch.arange(len(answers)), 5:, surest].unflatten(1, (POINTS, 3))
+        return points
 
 
 def main() -> None:
@@ -162,9 +163,10 @@ def main() -> None:
     network = torch.load(trainer.last, map_location="cpu", weights_only=False)["model"].float()
     Checkpoint(args.run / "last.pt", network=network).save(args.epochs)
     estimator = KeypointEstimator(TorchSession(ExportedPose(network)), spec)
-    sources = sorted({dog.source for dog in val})
-    of_source = {source: [dog for dog in val if dog.source == source] for source in sources}
-    measured = {name: figures(estimate(estimator, part), spec.min_face_score) for name, part in of_source.items()}
+    measured: dict[str, dict[str, Any]] = {}
+    for source in sorted({dog.source for dog in val}):
+        answers = estimate(estimator, [dog for dog in val if dog.source == source])
+        measured[source] = figures(answers, spec.min_face_score)
     recorder.write(epochs=args.epochs, kept_epoch=args.epochs, validation=measured)
     print(json.dumps(measured, indent=1))
 
