@@ -14,6 +14,7 @@ from PIL import Image
 
 from harness.gate import answers
 from harness.gate.__main__ import main
+from harness.gate.limits import default_limits
 from harness.gate.results import PAGE, RESULTS
 from immich_dog_plugin.contract import EMBEDDING_LENGTH, TASK, DogAnswer, check_answer
 from immich_dog_plugin.errors import ServiceError
@@ -79,7 +80,7 @@ def test_dogs_told_apart_pass(gate: Callable[[Look], int], tmp_path: Path, capsy
     assert gate(colours_apart) == 0
     out = capsys.readouterr().out
     assert "mine: 48 photos of 24 dogs" in out
-    assert "passed: same_dog 1.000 [0.858, 1.000], at least 0.3" in out
+    assert f"passed: same_dog 1.000 [0.858, 1.000], at least {default_limits('real').same_dog}" in out
     assert "\nPASSED\n" in out
     record = orjson.loads((tmp_path / "out" / "mine" / RESULTS).read_bytes())
     assert (record["outcome"], record["exit_code"], record["photos"], record["dogs"]) == ("passed", 0, 48, 24)
