@@ -1,6 +1,4 @@
-"""Choose looks, crop and thresholds on validation dogs and write them into the manifest: ``python -m trainers.choose``.
-
-The keypoints look once or twice, whichever places the annotated points best.
+"""Choose crop and thresholds on validation dogs and write them into the manifest: ``python -m trainers.choose``.
 
 The crop is chosen by the equal error rate over the dogs photographed on many days, because a crop that holds much
 background looks good on dogs of one session for the wrong reason. Crops that are as good by it as ten dogs can tell are
@@ -24,22 +22,19 @@ from immich_dog_plugin.evaluation.household import ARRIVALS, Household, househol
 from immich_dog_plugin.evaluation.metrics import far_threshold
 from immich_dog_plugin.evaluation.pairs import verification_pairs
 from immich_dog_plugin.geometry import FloatArray
-from immich_dog_plugin.model_package import CropSpec, KeypointSpec, Manifest, ModelPackage, Thresholds
+from immich_dog_plugin.model_package import CropSpec, Manifest, ModelPackage, Thresholds
 from immich_dog_plugin.pipeline import DogPipeline
-from immich_dog_plugin.stages.keypoints import KeypointEstimator
-from immich_dog_plugin.stages.session import Session, open_stage
 
 from .crops import crop_candidates
 from .data.identity import IdentityPhoto, read_identities
-from .data.landmarks import AnnotatedDog, read_landmarks
+from .data.landmarks import read_landmarks
 from .dogs_found import FoundDog, embed, find_dogs, table
 from .embedder.validate import ALL, CROSS_SESSION, SAME_EER, Figures, figures_of, least_over_days
 from .export import PACKAGE, write_manifest
-from .keypoints.measure import best_face_threshold, errors_by_eyes_to_nose, estimate
+from .keypoints.measure import best_face_threshold, estimate
 
 # A merge costs a user more than a split: two persons are united with a click, one is taken apart photo by photo.
 MAX_MERGED = 0.05
-CLOSE_UPS = (None, 0.35, 0.5)  # paddings of a second look; None: there is none
 FARS = tuple(np.geomspace(0.0002, 0.02, 21).tolist())  # false accept rates whose thresholds are compared
 
 
@@ -52,7 +47,8 @@ def main() -> None:
 
     manifest = ModelPackage.open(args.package).manifest
     dogs = [dog for dog in read_landmarks(args.data) if dog.split == "val"]
-    keypoint = best_looks(open_stage(ModelPackage.open(args.package), "keypoint"), manifest.keypoint, dogs)
+    answers = estimate(DogPipeline.open(ModelPackage.open(args.package)).keypoints, dogs)
+    keypoint = manifest.keypoint.model_copy(update={"min_face_score": best_face_threshold(answers)})
     write_manifest(args.package, manifest.model_copy(update={"keypoint": keypoint}))
 
     package = ModelPackage.open(args.package)
@@ -73,18 +69,6 @@ def main() -> None:
         args.package,
         chosen(package.manifest, best, measured, {n: f.homes for n, f in finals.items()}, finals[best].thresholds),
     )
-
-
-def best_looks(session: Session, spec: KeypointSpec, dogs: Sequence[AnnotatedDog]) -> KeypointSpec:
-    """``spec`` with the looks whose points err least on ``dogs``, and the score that then tells a visible face best."""
-    specs = [spec.model_copy(update={"close_up_padding": padding}) for padding in CLOSE_UPS]
-    answers = [estimate(KeypointEstimator(session, one), dogs) for one in specs]
-    errors = [float(np.nanmedian(errors_by_eyes_to_nose(found))) for found in answers]
-    for padding, error in zip(CLOSE_UPS, errors, strict=True):
-        looks = "one look" if padding is None else f"two looks, padding {padding}"
-        print(f"Keypoints, {looks}: median error {error:.3f} of eyes to nose")
-    best = int(np.argmin(errors))
-    return specs[best].model_copy(update={"min_face_score": best_face_threshold(answers[best])})
 
 
 Measured = dict[str, tuple[CropSpec | None, FloatArray, Figures]]

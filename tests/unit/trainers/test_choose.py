@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from immich_dog_plugin.evaluation.bootstrap import Interval
 from immich_dog_plugin.evaluation.household import Household
 from immich_dog_plugin.model_package import ModelPackage
 from tests.tiny_package import CALIBRATION
-from trainers import choose
-from trainers.choose import best_far, best_looks, chosen
-from trainers.keypoints.measure import Answers
+from trainers.choose import best_far, chosen
 
 from .embedder_runs import figures
 
@@ -42,28 +39,3 @@ def test_of_the_rates_that_merge_few_dogs_the_one_with_most_dogs_in_one_person_w
 
 def test_where_every_rate_merges_many_dogs_the_least_merging_one_wins() -> None:
     assert best_far({0.001: [home(0.5, 0.2)], 0.002: [home(0.6, 0.1)], 0.003: [home(0.7, 0.3)]}) == 0.002
-
-
-@pytest.mark.parametrize(("errors", "taken"), [((4, 1, 2), 0.35), ((4, 2, 1), 0.5), ((1, 2, 3), None)])
-def test_the_keypoints_look_as_often_and_as_closely_as_errs_least(
-    errors: tuple[int, ...],
-    taken: float | None,
-    tiny_package: ModelPackage,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    expected = np.array([[[40, 50, 1], [60, 50, 1], [0, 0, 0], [0, 0, 0], [50, 60, 1]]] * 2, dtype=np.float32)
-    expected[1, :, 2] = 0  # shows no face
-    error_of = dict(zip(choose.CLOSE_UPS, errors, strict=True))
-
-    def estimate(estimator: object, dogs: object) -> Answers:
-        found = expected.copy()
-        found[:, :, 0] += error_of[estimator._spec.close_up_padding]  # type: ignore[attr-defined]
-        found[:, :, 2] = [[0.7], [0.3]]
-        return Answers(expected, found)
-
-    monkeypatch.setattr(choose, "estimate", estimate)
-    spec = best_looks(object(), tiny_package.manifest.keypoint, [])  # type: ignore[arg-type]
-    assert spec.close_up_padding == taken
-    assert 0.3 < spec.min_face_score <= 0.7
-    assert f"one look: median error {errors[0] / 10:.3f} of eyes to nose" in capsys.readouterr().out
