@@ -54,13 +54,10 @@ def best_over_days(figures: Mapping[T, Figures]) -> T:
 
     Over all dogs, what surrounds a dog photographed once would have a say. The earlier of two that are level wins.
     """
-    return max(least_over_days(figures), key=lambda name: figures[name][CROSS_SESSION]["tar_at_1_percent"] or 0.0)
-
-
-def least_over_days(figures: Mapping[T, Figures]) -> list[T]:
-    """Those whose error rate by dogs on many days is within ``SAME_EER`` of the least: more, ten dogs cannot tell."""
-    least = min(of[CROSS_SESSION]["eer"] for of in figures.values())
-    return [name for name, of in figures.items() if of[CROSS_SESSION]["eer"] <= least + SAME_EER]
+    over_days = {name: of[CROSS_SESSION] for name, of in figures.items()}
+    least = min(of["eer"] for of in over_days.values())
+    equals = [name for name, of in over_days.items() if of["eer"] <= least + SAME_EER]
+    return max(equals, key=lambda name: over_days[name]["tar_at_1_percent"] or 0.0)
 
 
 def better(figures: Figures, best: Figures | None, least_eer: float) -> bool:

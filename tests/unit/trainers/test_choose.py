@@ -14,11 +14,9 @@ from .embedder_runs import figures
 def test_a_new_choice_drops_the_calibration_of_the_crop_before(tiny_package: ModelPackage) -> None:
     before = tiny_package.manifest.model_copy(update={"calibration": CALIBRATION})
     measured = {"body": (before.crop, np.empty((0, 512), dtype=np.float32), figures(0.03, 0.9))}
-    homes = {"body": [home(0.8, 0.04), home(0.7, 0.03)]}
-    after = chosen(before, "body", measured, homes, before.thresholds)
+    after = chosen(before, "body", measured, before.crop, before.thresholds)
     assert after.calibration is None
     assert "body 0.030" in after.crop.reason
-    assert "body: photos one by one: 80.0% in one person of their own, 4.0% merged" in after.crop.reason
 
 
 def home(one_person: float, merged: float) -> Household:
