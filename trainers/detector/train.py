@@ -6,11 +6,6 @@ last, ``--share`` decides anew how far from the starting to the tuned weights th
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("YOLO_OFFLINE", "true")
-os.environ.setdefault("YOLO_AUTOINSTALL", "false")
-
 import argparse
 from collections import Counter
 from collections.abc import Sequence
@@ -29,6 +24,7 @@ from ..records import FILE as RECORD
 from ..records import Counts, Recorder, known_record, options_of
 from ..runs import Checkpoint
 from ..starting_weights import WEIGHTS, yolov8n_state
+from ..yolo import averaged_network, last_epoch, run_options
 from .network import one_class_network
 from .prepare import DATASET
 
@@ -80,32 +76,14 @@ def main() -> None:
         print(f"{args.run} holds a finished run; the network that it keeps is now {args.share} of the way to it")
         print("Remove the folder, or name another with --run, to train anew")
         return
-    last = args.run / "ultralytics" / "weights" / "last.pt"
+    continues = last_epoch(args.run).is_file()
     trainer = DogTrainer(
-        overrides={
-            "model": str(last) if last.is_file() else "yolov8n.yaml",
-            "resume": str(last) if last.is_file() else False,
-            "data": str(args.dataset / "data.yaml"),
-            "project": str(args.run.absolute()),
-            "name": "ultralytics",
-            "exist_ok": True,
-            "imgsz": args.side,
-            "epochs": args.epochs,
+        overrides=run_options(args, "yolov8n.yaml", args.dataset / "data.yaml")
+        | {
             # The backbone, which also learned what other animals look like, stays as it is.
             "freeze": BACKBONE,
-            "batch": args.batch,
-            "seed": args.seed,
-            "device": "cpu",
-            "workers": 1,
-            "amp": False,
-            "plots": False,
-            "optimizer": "AdamW",
-            "lr0": args.lr,
             "lrf": 0.05,
-            "warmup_epochs": 0.3,
-            "warmup_bias_lr": 0.0,
             "weight_decay": 1e-4,
-            "nbs": args.batch,
             # Dogs of all sizes: mosaics of four photos, each scaled by 0.3 to 1.7, to the end.
             "mosaic": 0.7,
             "scale": 0.7,
@@ -114,15 +92,13 @@ def main() -> None:
         }
     )
     recipe = options_of(args) | {name: getattr(trainer.args, name) for name in RECORDED}
-    recorder = Recorder(args.run, "trainers.detector.train", recipe, continues=last.is_file())
+    recorder = Recorder(args.run, "trainers.detector.train", recipe, continues=continues)
     trainer.add_callback("on_model_save", lambda at: note_epoch(recorder, at))
     trainer.train()
-    # At the end ultralytics leaves the averaged network under "model"; the file is our own, hence no weights_only.
-    tuned = torch.load(trainer.last, map_location="cpu", weights_only=False)["model"].float()
-    save(args.run, tuned, args.share, args.epochs)
+    save(args.run, averaged_network(trainer.last), args.share, args.epochs)
 
 
-def save(run: Path, tuned: DetectionModel, share: float, epochs: int) -> None:
+def save(run: Path, tuned: nn.Module, share: float, epochs: int) -> None:
     """Leave the tuned network and the one ``share`` of the way to it in ``last.pt``."""
     start = one_class_network(yolov8n_state(WEIGHTS))
     Checkpoint(run / "last.pt", tuned=tuned, network=interpolate(start, tuned, share)).save(epochs)

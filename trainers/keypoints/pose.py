@@ -7,11 +7,6 @@ continues from the last whole epoch.
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("YOLO_OFFLINE", "true")
-os.environ.setdefault("YOLO_AUTOINSTALL", "false")
-
 import argparse
 import json
 from collections.abc import Sequence
@@ -33,11 +28,13 @@ from immich_dog_plugin.model_package import KeypointSpec
 from immich_dog_plugin.stages.keypoints import KeypointEstimator
 
 from ..data.landmarks import AnnotatedDog, read_landmarks
+from ..records import FILE as RECORD
 from ..records import Recorder, options_of
 from ..runs import Checkpoint
 from ..specs import KEYPOINT
 from ..starting_weights import WEIGHTS, yolov8n_state
 from ..torch_session import TorchSession
+from ..yolo import averaged_network, last_epoch, run_options
 from .augment import View, random_view
 from .dataset import on_canvas
 from .measure import estimate, figures
@@ -114,39 +111,29 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    if (args.run / "last.pt").is_file():
+        print((args.run / RECORD).read_text(encoding="utf-8"))
+        print(f"{args.run} holds a finished run: remove the folder, or name another with --run, to train anew")
+        return
 
     spec = KEYPOINT.model_copy(update={"input": READ.model_copy(update={"side": args.side})})
     dogs = read_landmarks(args.data)
     train, val = ([dog for dog in dogs if dog.split == split] for split in ("train", "val"))
+    views = args.run / f"views_{args.side}_{args.views}_{args.seed}"
+    if not (views / "data.yaml").is_file():  # written last
+        write_views(train, val, views, spec, args.views, np.random.default_rng(args.seed))
     recorder = Recorder(
-        args.run, "trainers.keypoints.pose", options_of(args), {"train": counts(train), "val": counts(val)}
+        args.run,
+        "trainers.keypoints.pose",
+        options_of(args),
+        {"train": counts(train), "val": counts(val)},
+        continues=last_epoch(args.run).is_file(),
     )
-    if not (args.run / "views" / "data.yaml").is_file():
-        write_views(train, val, args.run / "views", spec, args.views, np.random.default_rng(args.seed))
-    last = args.run / "ultralytics" / "weights" / "last.pt"
     trainer = DogPoseTrainer(
-        overrides={
-            "model": str(last) if last.is_file() else "yolov8n-pose.yaml",
-            "resume": str(last) if last.is_file() else False,
-            "data": str((args.run / "views" / "data.yaml").absolute()),
-            "project": str(args.run.absolute()),
-            "name": "ultralytics",
-            "exist_ok": True,
-            "imgsz": args.side,
-            "epochs": args.epochs,
+        overrides=run_options(args, "yolov8n-pose.yaml", (views / "data.yaml").absolute())
+        | {
             "freeze": FROZEN,
-            "batch": args.batch,
-            "nbs": args.batch,
-            "seed": args.seed,
-            "device": "cpu",
-            "workers": 1,
-            "amp": False,
-            "plots": False,
-            "optimizer": "AdamW",
-            "lr0": args.lr,
             "lrf": 0.02,
-            "warmup_epochs": 0.3,
-            "warmup_bias_lr": 0.0,
             "weight_decay": 0.01,
             # The views are random already; what ultralytics adds is mirroring, a little shift and colour.
             "mosaic": 0.0,
@@ -159,8 +146,7 @@ def main() -> None:
         }
     )
     trainer.train()
-    # At the end ultralytics leaves the averaged network under "model"; the file is our own, hence no weights_only.
-    network = torch.load(trainer.last, map_location="cpu", weights_only=False)["model"].float()
+    network = averaged_network(trainer.last)
     Checkpoint(args.run / "last.pt", network=network).save(args.epochs)
     estimator = KeypointEstimator(TorchSession(ExportedPose(network)), spec)
     measured: dict[str, dict[str, Any]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -85,7 +84,9 @@ def test_views_are_written_in_ultralytics_layout(tmp_path: Path) -> None:
     assert f"flip_idx: {list(FLIP_ORDER)}" in (tmp_path / "views" / "data.yaml").read_text()
 
 
-def test_a_run_trains_measures_and_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_trains_measures_and_is_recorded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     dogs = [dog(tmp_path, "train"), dog(tmp_path, "val")]
     state = DetectionModel("yolov8n.yaml", nc=80, verbose=False).state_dict()
     monkeypatch.setattr(pose, "read_landmarks", lambda data: dogs)
@@ -97,4 +98,6 @@ def test_a_run_trains_measures_and_is_recorded(tmp_path: Path, monkeypatch: pyte
     assert record.command == "python -m trainers.keypoints.pose"
     assert record.validation["faye"]["dogs"] == 1
     assert (tmp_path / "run" / "last.pt").is_file()
-    json.dumps(record.model_dump(mode="json"))
+    pose.main()
+    assert "holds a finished run" in capsys.readouterr().out
+    assert read_record(tmp_path / "run") == record
