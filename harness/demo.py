@@ -12,10 +12,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from harness.drawn_dogs.tree import NO_DOG, drawn_files
+from drawn_dogs.tree import NO_DOG, drawn_files
 from immich_dog_plugin.cli import main as immich_dogs
-from immich_dog_plugin.library.out_folder import REPORT
-from immich_dog_plugin.library.scan import scan
+from immich_dog_plugin.identify.out_folder import REPORT
+from immich_dog_plugin.scan import scan
 
 OUT = Path("out/demo")
 DOGS, PHOTOS, SCENES = 6, 6, 3

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
 
+from harness.immich_source import REPOSITORY, clone, run
 from immich_dog_plugin import patching
 from immich_dog_plugin.errors import DogPluginError, UpstreamError
-from immich_dog_plugin.immich_source import REPOSITORY, clone, run
 
 # The first release that the plugin knows, and the last of each minor. A tag can be moved: the commit says what was
 # tested.

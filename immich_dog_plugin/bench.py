@@ -21,7 +21,8 @@ import numpy as np
 from .errors import DogPluginError, PhotoError
 from .geometry import ImageArray
 from .imaging import read_photo
-from .model_package import STAGE_NAMES, ModelPackage
+from .manifest import STAGE_NAMES
+from .model_package import ModelPackage
 from .pipeline import DogPipeline
 from .pyramid import Photo
 from .settings import Settings

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from . import __version__
-from .commands import bench, check, evaluate, identify, models, patch, predict, rebase
+from .commands import bench, check, evaluate, identify, models, patch, predict
 from .errors import DogPluginError
 from .settings import setting_error
 
@@ -23,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="immich-dogs", description="Dog recognition for Immich.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (identify, evaluate, predict, bench, models, patch, rebase, check):
+    for command in (identify, evaluate, predict, bench, models, patch, check):
         command.add_parser(subparsers)
     return parser
 

@@ -1,4 +1,4 @@
-"""The service's answer to a ``dog-identification`` request, as a contract that can be checked."""
+"""The service's answer to a ``dog-identification`` request: how it is written, and a contract that can be checked."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.alias_generators import to_camel
 
 from .errors import ServiceError
-from .geometry import KEYPOINT_NAMES, FloatArray
-from .model_package import Crop
+from .geometry import KEYPOINT_NAMES, FloatArray, whole_box
+from .manifest import Crop
+from .pipeline import Dog
 
 TASK = "dog-identification"
 EMBEDDING_LENGTH = 512  # Immich's server stores vectors of this length and no other
@@ -104,6 +105,29 @@ class DogAnswer(BaseModel):
         if scores != sorted(scores, reverse=True):
             raise ValueError("the dogs are not in the order of their scores")
         return self
+
+
+def as_answer(dog: Dog, width: int, height: int) -> dict[str, Any]:
+    """One dog as an entry of the service's ``dog-identification`` answer, for a photo of ``width`` x ``height``.
+
+    The embedding is a JSON *string*, as Immich's server expects of every embedding.
+    """
+    x1, y1, x2, y2 = whole_box(dog.box, width, height)
+    return {
+        "boundingBox": {"x1": x1, "y1": y1, "x2": x2, "y2": y2},
+        "score": dog.score,
+        "embedding": orjson.dumps(np.ascontiguousarray(dog.embedding), option=orjson.OPT_SERIALIZE_NUMPY).decode(),
+        "keypoints": None if dog.keypoints is None else named_keypoints(dog.keypoints),
+        "crop": dog.crop,
+    }
+
+
+def named_keypoints(keypoints: FloatArray) -> dict[str, list[float]]:
+    """Keypoints ``(5, 3)`` as ``{"left_eye": [x, y, score], ...}``, to a tenth of a pixel."""
+    return {
+        name: [round(float(x), 1), round(float(y), 1), round(float(score), 3)]
+        for name, (x, y, score) in zip(KEYPOINT_NAMES, keypoints, strict=True)
+    }
 
 
 def request_entries(model_name: str, min_score: float | None = None) -> dict[str, Any]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
-import numpy as np
-import orjson
-
-from .geometry import KEYPOINT_NAMES, FloatArray, ImageArray, face_chip, whole_box
-from .model_package import Crop, CropSpec, ModelPackage
+from .geometry import FloatArray, ImageArray, face_chip
+from .manifest import Crop, CropSpec
+from .model_package import ModelPackage
 from .pyramid import Photo, Pyramid
 from .stages.detector import Detections, Detector
 from .stages.embedder import Embedder, Pictures
@@ -115,26 +113,3 @@ def cut(
     if choice == "face" and chips:
         return tuple(chips)  # the body is left alone: a level of the pyramid may have to be made for it
     return (pyramid.crop(box, spec.body_padding, side)[0], *chips)
-
-
-def as_answer(dog: Dog, width: int, height: int) -> dict[str, Any]:
-    """One dog as an entry of the service's ``dog-identification`` answer, for a photo of ``width`` x ``height``.
-
-    The embedding is a JSON *string*, as Immich's server expects of every embedding.
-    """
-    x1, y1, x2, y2 = whole_box(dog.box, width, height)
-    return {
-        "boundingBox": {"x1": x1, "y1": y1, "x2": x2, "y2": y2},
-        "score": dog.score,
-        "embedding": orjson.dumps(np.ascontiguousarray(dog.embedding), option=orjson.OPT_SERIALIZE_NUMPY).decode(),
-        "keypoints": None if dog.keypoints is None else named_keypoints(dog.keypoints),
-        "crop": dog.crop,
-    }
-
-
-def named_keypoints(keypoints: FloatArray) -> dict[str, list[float]]:
-    """Keypoints ``(5, 3)`` as ``{"left_eye": [x, y, score], ...}``, to a tenth of a pixel."""
-    return {
-        name: [round(float(x), 1), round(float(y), 1), round(float(score), 3)]
-        for name, (x, y, score) in zip(KEYPOINT_NAMES, keypoints, strict=True)
-    }

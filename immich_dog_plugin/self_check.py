@@ -20,7 +20,8 @@ from packaging.specifiers import SpecifierSet
 from . import patching
 from .contract import TASK
 from .errors import DogPluginError, InstallationError, ModelPackageError
-from .model_package import DEFAULT_PACKAGE, STAGE_NAMES, ModelPackage, StageName, available_packages, find_package
+from .manifest import STAGE_NAMES, StageName
+from .model_package import DEFAULT_PACKAGE, ModelPackage, available_packages, find_package
 from .stages.session import CPU, open_stage, run
 
 DISTRIBUTION = "immich-dog-plugin"

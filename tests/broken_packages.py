@@ -14,7 +14,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from immich_dog_plugin.model_package import MANIFEST, STAGE_NAMES, Manifest, ModelPackage, StageName
+from immich_dog_plugin.manifest import MANIFEST, STAGE_NAMES, Manifest, StageName
+from immich_dog_plugin.model_package import ModelPackage
 
 
 def random_embedder(package: Path) -> None:

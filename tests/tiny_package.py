@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from immich_dog_plugin.calibration import Calibration, ReliabilityBin
 from immich_dog_plugin.geometry import ImageArray
-from immich_dog_plugin.model_package import (
+from immich_dog_plugin.manifest import (
     CropSpec,
     DetectionSpec,
     FaceChipSpec,

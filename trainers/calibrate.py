@@ -18,7 +18,8 @@ from immich_dog_plugin.calibration import Calibration, logistic, reliability_cur
 from immich_dog_plugin.errors import DogPluginError
 from immich_dog_plugin.evaluation.pairs import Counts, DogPairs, Floats, Mask
 from immich_dog_plugin.evaluation.reliability import balanced, each_dog_alike
-from immich_dog_plugin.model_package import Manifest, ModelPackage
+from immich_dog_plugin.manifest import Manifest
+from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
 
 from .data.identity import read_identities

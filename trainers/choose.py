@@ -23,7 +23,8 @@ from immich_dog_plugin.evaluation.household import ARRIVALS, Household, househol
 from immich_dog_plugin.evaluation.metrics import far_threshold
 from immich_dog_plugin.evaluation.pairs import verification_pairs
 from immich_dog_plugin.geometry import FloatArray
-from immich_dog_plugin.model_package import CropSpec, Manifest, ModelPackage, Thresholds
+from immich_dog_plugin.manifest import CropSpec, Manifest, Thresholds
+from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
 
 from .crops import crop_candidates

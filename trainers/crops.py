@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from immich_dog_plugin.model_package import CropSpec, FaceChipSpec
+from immich_dog_plugin.manifest import CropSpec, FaceChipSpec
 
 PADDINGS = (0.0, 0.05, 0.1, 0.2)
 BODY_PADDING = 0.05  # while it is not chosen

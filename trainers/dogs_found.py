@@ -13,7 +13,7 @@ from immich_dog_plugin.evaluation.embedded import NamedDog, named_dog, pictures_
 from immich_dog_plugin.evaluation.metrics import verification_figures
 from immich_dog_plugin.geometry import FloatArray, ImageArray
 from immich_dog_plugin.imaging import read_photo
-from immich_dog_plugin.model_package import CropSpec
+from immich_dog_plugin.manifest import CropSpec
 from immich_dog_plugin.pipeline import DogPipeline
 from immich_dog_plugin.stages.embedder import Pictures
 

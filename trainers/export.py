@@ -18,22 +18,20 @@ from typing import Any
 from torch import nn
 
 from immich_dog_plugin.errors import DogPluginError
+from immich_dog_plugin.files import whole_file
 from immich_dog_plugin.geometry import FloatArray, ImageArray, letterbox, to_tensor
 from immich_dog_plugin.imaging import read_photo
-from immich_dog_plugin.library.output import whole_file
-from immich_dog_plugin.model_package import (
-    DEFAULT_PACKAGE,
+from immich_dog_plugin.manifest import (
     MANIFEST,
     STAGE_NAMES,
     CropSpec,
     FaceChipSpec,
     Manifest,
-    ModelPackage,
     StageName,
     StageSpec,
     Thresholds,
-    find_package,
 )
+from immich_dog_plugin.model_package import DEFAULT_PACKAGE, ModelPackage, find_package
 
 from .data.identity import read_identities
 from .data.sources import SOURCES
@@ -44,8 +42,8 @@ from .embedder.fit import RUN as EMBEDDER
 from .embedder.fit import load_trained as load_embedder
 from .graph import OPSET, export_graph, store_as_fp16
 from .keypoints.network import ExportedKeypoints
-from .keypoints.train import RUN as KEYPOINTS
-from .keypoints.train import load_trained as load_keypoints
+from .keypoints.trained import RUN as KEYPOINTS
+from .keypoints.trained import load_trained as load_keypoints
 from .parity import Parity, answer, compare, difference
 from .records import Record, git_revision, read_record
 from .runs import TrainingError

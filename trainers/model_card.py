@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from immich_dog_plugin.evaluation.evaluate import Evaluation
 from immich_dog_plugin.evaluation.tables import Cell, cell_text, tables
-from immich_dog_plugin.model_package import Manifest
+from immich_dog_plugin.manifest import Manifest
 
 from .calibrate import calibration_section
 from .dogs_found import table

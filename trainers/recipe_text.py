@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from immich_dog_plugin.model_package import STAGE_NAMES, StageName
+from immich_dog_plugin.manifest import STAGE_NAMES, StageName
 
 from .dogs_found import table
 from .embedder.seeds import spread_table

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from immich_dog_plugin.library.output import whole_file
+from immich_dog_plugin.files import whole_file
 
 from .runs import TrainingError
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from immich_dog_plugin.files import whole_file
 from immich_dog_plugin.geometry import ImageArray, letterbox
-from immich_dog_plugin.library.output import whole_file
 
 BACKGROUND = 24
 WHITE, GREEN, RED = (235, 235, 235), (90, 220, 110), (255, 110, 90)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from immich_dog_plugin.model_package import DetectionSpec, InputSpec, KeypointSpec, RecognitionSpec
+from immich_dog_plugin.manifest import DetectionSpec, InputSpec, KeypointSpec, RecognitionSpec
 
 from .starting_weights import LITE_MEAN, LITE_STD
 

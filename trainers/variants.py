@@ -21,7 +21,8 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from immich_dog_plugin.geometry import FloatArray, ImageArray, to_tensor
-from immich_dog_plugin.model_package import CropSpec, ModelPackage, RecognitionSpec
+from immich_dog_plugin.manifest import CropSpec, RecognitionSpec
+from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
 from immich_dog_plugin.stages.embedder import Embedder, Pictures, embedder_input
 from immich_dog_plugin.stages.session import open_session

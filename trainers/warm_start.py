@@ -11,7 +11,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from immich_dog_plugin.model_package import Manifest, ModelPackage
+from immich_dog_plugin.manifest import Manifest
+from immich_dog_plugin.model_package import ModelPackage
 
 from .detector.network import ExportedDetector, light_network
 from .embedder.network import RANDOM, Architecture, EmbedderNetwork, embedder_network

@@ -16,15 +16,15 @@ from pathlib import Path
 
 from PIL import Image
 
+from drawn_dogs.photos import draw_dog, draw_group, draw_scene
 from harness.bench import load, pipelines, report
-from harness.drawn_dogs.photos import draw_dog, draw_group, draw_scene
 from harness.service import running_service
 from harness.upstream import checkout, install_plugin
 from immich_dog_plugin.errors import DogPluginError
 from immich_dog_plugin.geometry import ImageArray
 from immich_dog_plugin.imaging import read_photo
-from immich_dog_plugin.library.scan import scan
 from immich_dog_plugin.model_package import ModelPackage
+from immich_dog_plugin.scan import scan
 
 RELEASE = "v3.0.3"
 PREVIEW = 1440  # pixels of the longer side: what Immich's server sends

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from immich_dog_plugin.bench import Stopwatch, milliseconds
 from immich_dog_plugin.geometry import FloatArray, ImageArray, crop_box
-from immich_dog_plugin.model_package import DetectionSpec, InputSpec, RecognitionSpec
+from immich_dog_plugin.manifest import DetectionSpec, InputSpec, RecognitionSpec
 from immich_dog_plugin.stages.detector import Detector
 from immich_dog_plugin.stages.embedder import Embedder
 from immich_dog_plugin.stages.session import open_session

@@ -16,11 +16,11 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from drawn_dogs.photos import draw_group
 from harness.asking import png
 from harness.compat.check import Question, check
 from harness.compat.outcome import Outcome, age, commit_of
 from harness.compat.table import as_json, as_markdown
-from harness.drawn_dogs.photos import draw_group
 from harness.upstream import COMMITS, ROOT, Upstream, checkout, install_plugin
 from immich_dog_plugin.errors import DogPluginError
 from immich_dog_plugin.model_package import ModelPackage

@@ -22,7 +22,8 @@ from harness.upstream import Upstream
 from immich_dog_plugin import patching
 from immich_dog_plugin.contract import check_answer
 from immich_dog_plugin.errors import DogPluginError
-from immich_dog_plugin.model_package import DEFAULT_PACKAGE, STAGE_NAMES
+from immich_dog_plugin.manifest import STAGE_NAMES
+from immich_dog_plugin.model_package import DEFAULT_PACKAGE
 from immich_dog_plugin.pipeline import Dog
 
 

@@ -19,7 +19,7 @@ from harness.gate.photo_set import drawn_photo_set, read_photo_set
 from harness.gate.results import PAGE, RESULTS, Run
 from harness.gate.run import run_gate
 from immich_dog_plugin.errors import DogPluginError
-from immich_dog_plugin.library.page import require_jinja2
+from immich_dog_plugin.html import require_jinja2
 from immich_dog_plugin.model_package import DEFAULT_PACKAGE, ModelPackage, find_package
 
 NOT_MEASURED = 4

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import requests
 
-from immich_dog_plugin.commands.predict import predict, upright_bytes
+from immich_dog_plugin.client import predict, upright_bytes
 from immich_dog_plugin.contract import DogEntry
 from immich_dog_plugin.evaluation.photos import LabelledPhoto
 from immich_dog_plugin.geometry import largest_box

@@ -21,7 +21,7 @@ from immich_dog_plugin.errors import EvaluationError
 from immich_dog_plugin.evaluation.bootstrap import Interval, bootstrap_intervals, bootstrap_mean
 from immich_dog_plugin.evaluation.metrics import median_margin
 from immich_dog_plugin.evaluation.pairs import Counts, DogPairs, Floats, Pairs
-from immich_dog_plugin.model_package import Thresholds
+from immich_dog_plugin.manifest import Thresholds
 
 FigureName = Literal["found", "same_dog", "different_dogs", "margin"]  # as in Limits
 FIGURES: tuple[FigureName, ...] = get_args(FigureName)

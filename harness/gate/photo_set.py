@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import drawn_dogs
-from harness.drawn_dogs.tree import NO_DOG, write_tree
+import drawn_dogs
+from drawn_dogs.tree import NO_DOG, write_tree
 from harness.gate.limits import Limits, default_limits, limits_of
 from immich_dog_plugin.evaluation.photos import LabelledPhoto, read_labelled_photos
 

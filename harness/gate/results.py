@@ -14,12 +14,12 @@ import orjson
 from harness.gate.answers import Answered
 from harness.gate.judge import Judgement, Outcome, PhotoPair
 from harness.gate.photo_set import PhotoSet
+from immich_dog_plugin.files import whole_file
+from immich_dog_plugin.html import data_uri, write_page
+from immich_dog_plugin.identify.report import Shown
 from immich_dog_plugin.imaging import read_photo
-from immich_dog_plugin.library.output import whole_file
-from immich_dog_plugin.library.page import data_uri, write_page
-from immich_dog_plugin.library.pictures import boxed_thumbnail, thumbnail
-from immich_dog_plugin.library.report import Shown
 from immich_dog_plugin.model_package import ModelPackage
+from immich_dog_plugin.pictures import boxed_thumbnail, thumbnail
 
 RESULTS, PAGE = "results.json", "gate.html"
 _TEMPLATE = Path(__file__).parent / "gate.html.j2"

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from ..bench import Measurement, measure
-from ..library.scan import scan
 from ..model_package import DEFAULT_PACKAGE, ModelPackage
+from ..scan import scan
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -25,7 +25,8 @@ from ..evaluation.report import (
     write_figures,
     write_report,
 )
-from ..model_package import DEFAULT_PACKAGE, Manifest, ModelPackage
+from ..manifest import Manifest
+from ..model_package import DEFAULT_PACKAGE, ModelPackage
 from ..pipeline import DogPipeline
 from .progress import photo_progress
 

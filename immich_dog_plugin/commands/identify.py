@@ -10,16 +10,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..library.export import EMBEDDING_FORMATS
-from ..library.grouping import METHODS, UNGROUPED
-from ..library.identify import Options, Result, identify, require_packages
-from ..library.out_folder import REPORT, check_out_folder
-from ..library.output import CONTINUES
-from ..library.queries import MATCHES, Match, one_per_dog, queries
-from ..library.scan import scan
-from ..library.verdicts import Verdict
+from ..files import CONTINUES
+from ..identify.export import EMBEDDING_FORMATS
+from ..identify.grouping import METHODS, UNGROUPED
+from ..identify.identify import Options, Result, identify, require_packages
+from ..identify.out_folder import REPORT, check_out_folder
+from ..identify.queries import MATCHES, Match, one_per_dog, queries
+from ..identify.verdicts import Verdict
 from ..model_package import DEFAULT_PACKAGE, ModelPackage
 from ..pipeline import DogPipeline
+from ..scan import scan
 from . import arguments
 from .progress import photo_progress
 

@@ -15,7 +15,7 @@ from functools import partial
 from numpy.typing import ArrayLike
 
 from ..geometry import LETTERBOX_GREY, FloatArray, ImageArray, whole_box
-from ..model_package import CropSpec
+from ..manifest import CropSpec
 from ..pipeline import choose_crop, cut
 from ..stages.embedder import Pictures
 from .bootstrap import Interval, bootstrap_intervals

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from ..errors import EvaluationError, PhotoError
 from ..geometry import FloatArray, ImageArray, largest_box
 from ..imaging import read_photo, taken
-from ..library.pictures import thumbnail
-from ..library.scan import Failure
-from ..model_package import CropSpec, ModelPackage
+from ..manifest import CropSpec
+from ..model_package import ModelPackage
+from ..pictures import thumbnail
 from ..pipeline import DogPipeline, choose_crop, cut, faces
+from ..scan import Failure
 from ..stages.embedder import Pictures
 from .background import background_pictures
 from .pairs import Counts, Floats, Mask

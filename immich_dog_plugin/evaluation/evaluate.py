@@ -11,7 +11,7 @@ import numpy as np
 
 from ..calibration import Calibration
 from ..errors import EvaluationError
-from ..model_package import Thresholds
+from ..manifest import Thresholds
 from .background import Background, background_check
 from .bootstrap import Interval, bootstrap_intervals, bootstrap_mean
 from .embedded import EmbeddedPhotos, Texts

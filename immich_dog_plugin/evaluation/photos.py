@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import EvaluationError
-from ..library.scan import scan
+from ..scan import scan
 
 INDEX = "index.csv"
 _REQUIRED = ("dog", "file")

@@ -11,8 +11,8 @@ import numpy as np
 
 from .. import __version__
 from ..errors import OutputError
-from ..library.output import output_error, whole_file
-from ..library.page import require_jinja2, write_page
+from ..files import output_error, whole_file
+from ..html import require_jinja2, write_page
 from .embedded import EmbeddedPhotos
 from .evaluate import ALL, Evaluation
 from .pairs import Counts, DogPairs, Floats

@@ -10,7 +10,7 @@ from fastapi import HTTPException
 from immich_ml.schemas import ModelIdentity, ModelTask, ModelType
 from PIL import Image
 
-from ..model_package import Manifest
+from ..manifest import Manifest
 from ..stages.detector import Detections, Detector
 from ..stages.session import Session
 from .model import DogModel, to_photo

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from immich_ml.schemas import ModelIdentity, ModelTask, ModelType
 from PIL import Image
 
-from ..model_package import Manifest
-from ..pipeline import as_answer, embed_dogs
+from ..contract import as_answer
+from ..manifest import Manifest
+from ..pipeline import embed_dogs
 from ..stages.detector import Detections
 from ..stages.embedder import Embedder
 from ..stages.session import Session

@@ -9,7 +9,7 @@ from immich_ml.schemas import ModelIdentity, ModelTask, ModelType
 from PIL import Image
 
 from ..geometry import FloatArray
-from ..model_package import Manifest
+from ..manifest import Manifest
 from ..pipeline import faces
 from ..stages.detector import Detections
 from ..stages.keypoints import KeypointEstimator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from immich_ml.models.base import InferenceEntry
@@ -9,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from ..contract import TASK
 from .options import RequestOptions
-from .registry import find_model_class
 
 
 class _Slot(BaseModel):
@@ -31,8 +31,8 @@ class DogEntry(InferenceEntry):  # type: ignore[misc]  # typed only where Immich
         """Nothing: the registry found a model package of that name."""
 
 
-def plan_entries(stages: Any) -> list[DogEntry]:
-    """One entry for each model that a request asks for under the dogs' task.
+def plan_entries(stages: Any, find_model_class: Callable[[str, str, str], Any]) -> list[DogEntry]:
+    """One entry for each model that a request asks for under the dogs' task, of the class that is found for it.
 
     Raises:
         HTTPException: 422, there is no model package of that name.

@@ -16,7 +16,8 @@ from PIL import Image
 
 from ..contract import TASK
 from ..errors import DogPluginError, ModelPackageError
-from ..model_package import MANIFEST, Manifest, ModelPackage, StageName
+from ..manifest import MANIFEST, Manifest, StageName
+from ..model_package import ModelPackage
 from ..pyramid import Pyramid
 from ..stages.session import Session, check_graph
 from .options import as_keywords

@@ -19,7 +19,8 @@ from immich_ml.config import clean_name, settings
 from pydantic import ValidationError
 
 from ..contract import TASK
-from ..model_package import MANIFEST, available_packages
+from ..manifest import MANIFEST
+from ..model_package import available_packages
 from ..settings import setting_error
 
 # Only packages that the plugin copied hold this file: the sha256 of the manifest that they came with.

@@ -58,5 +58,5 @@ def take_entries(entries: str) -> tuple[str, list[Any]]:
         return entries, []
     from .entries import plan_entries
 
-    planned = plan_entries(request.pop(TASK))
+    planned = plan_entries(request.pop(TASK), find_model_class)
     return orjson.dumps(request).decode(), planned

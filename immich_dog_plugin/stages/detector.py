@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..geometry import FloatArray, clip_boxes, letterbox, to_tensor
-from ..model_package import DetectionSpec
+from ..manifest import DetectionSpec
 from ..pyramid import Photo, Pyramid
 from .session import Session, run
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ModelPackageError
 from ..geometry import FloatArray, ImageArray, letterbox, resize, to_tensor
-from ..model_package import InputSpec, RecognitionSpec
+from ..manifest import InputSpec, RecognitionSpec
 from .session import Session, run
 
 Pictures = tuple[ImageArray, ...]  # of one dog: its body or its face, or its body and then its face

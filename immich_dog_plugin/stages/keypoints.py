@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry import LEFT_EYE, NOSE, RIGHT_EYE, FloatArray, ImageArray, Letterbox, letterbox, to_tensor
-from ..model_package import KeypointSpec
+from ..manifest import KeypointSpec
 from ..pyramid import Photo, Pyramid
 from .session import Session, run
 

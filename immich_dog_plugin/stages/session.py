@@ -10,7 +10,8 @@ import numpy as np
 
 from ..errors import MissingPackageError, ModelPackageError
 from ..geometry import FloatArray
-from ..model_package import ModelPackage, RecognitionSpec, StageName, StageSpec
+from ..manifest import RecognitionSpec, StageName, StageSpec
+from ..model_package import ModelPackage
 from ..settings import Settings
 
 CPU = "CPUExecutionProvider"

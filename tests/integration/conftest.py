@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pytest
 
-from harness.drawn_dogs.photos import draw_dog
+from drawn_dogs.photos import draw_dog
 from harness.immich_models import write_immich_models
 from harness.service import (
     Choice,

@@ -20,7 +20,8 @@ from harness.abuse.requests import HOSTILE_NAMES, HOSTILE_OPTIONS, abusive_reque
 from harness.service import ProcessService
 from harness.upstream import Upstream
 from immich_dog_plugin.contract import TASK, request_entries
-from immich_dog_plugin.model_package import ModelPackage, StageName
+from immich_dog_plugin.manifest import StageName
+from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
 from tests.integration.abused import TINY, Judge, photo_form, watched
 from tests.integration.conftest import NEWEST, StartService

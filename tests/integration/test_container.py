@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.drawn_dogs.photos import draw_group
+from drawn_dogs.photos import draw_group
 from harness.service import ContainerService
 from harness.service.container import DOCKERFILE, PORT, PROJECT, ROOT, docker
 from immich_dog_plugin.contract import request_entries

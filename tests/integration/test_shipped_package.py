@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.drawn_dogs.photos import draw_dog, draw_group, draw_scene
+from drawn_dogs.photos import draw_dog, draw_group, draw_scene
 from harness.service import Service
-from immich_dog_plugin.commands.predict import upright_bytes
+from immich_dog_plugin.client import upright_bytes
 from immich_dog_plugin.contract import TASK, check_answer, request_entries
 from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.model_package import DEFAULT_PACKAGE, ModelPackage

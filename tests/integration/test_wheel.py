@@ -13,9 +13,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from harness.immich_source import run
 from harness.upstream import CURE, uv
 from harness.wheel import ROOT, build_wheel
-from immich_dog_plugin.immich_source import run
 
 OF_ITS_MAKER = ("METADATA", "RECORD", "WHEEL", "entry_points.txt")  # compared by what they say, or not at all
 

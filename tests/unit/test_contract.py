@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from immich_dog_plugin.contract import check_answer, request_entries
+from immich_dog_plugin.contract import as_answer, check_answer, request_entries
 from immich_dog_plugin.errors import ServiceError
-from immich_dog_plugin.pipeline import DogPipeline, as_answer
+from immich_dog_plugin.pipeline import DogPipeline
 from tests.tiny_package import red_dog_photo
 
 POINTS = ("left_eye", "right_eye", "left_ear", "right_ear", "nose")

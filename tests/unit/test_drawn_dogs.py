@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.drawn_dogs import VIEWS, DrawnPhoto, draw_dog, draw_group, draw_scene, look_of, write_tree
-from harness.drawn_dogs.body import build_body
-from harness.drawn_dogs.coat import paint
-from harness.drawn_dogs.joints import POSES, Pose, Turn
-from harness.drawn_dogs.looks import NAMES
-from harness.drawn_dogs.shape import Array, Shape
+from drawn_dogs import VIEWS, DrawnPhoto, draw_dog, draw_group, draw_scene, look_of, write_tree
+from drawn_dogs.body import build_body
+from drawn_dogs.coat import paint
+from drawn_dogs.joints import POSES, Pose, Turn
+from drawn_dogs.looks import NAMES
+from drawn_dogs.shape import Array, Shape
 from immich_dog_plugin.geometry import KEYPOINT_NAMES
 
 SMALL = (160, 120)

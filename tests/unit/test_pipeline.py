@@ -6,10 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from immich_dog_plugin.contract import as_answer
 from immich_dog_plugin.errors import ModelPackageError
 from immich_dog_plugin.geometry import KEYPOINT_NAMES, ImageArray
-from immich_dog_plugin.model_package import Crop, FaceChipSpec, ModelPackage
-from immich_dog_plugin.pipeline import Dog, DogPipeline, as_answer, choose_crop
+from immich_dog_plugin.manifest import Crop, FaceChipSpec
+from immich_dog_plugin.model_package import ModelPackage
+from immich_dog_plugin.pipeline import Dog, DogPipeline, choose_crop
 from immich_dog_plugin.stages.detector import Detector
 from immich_dog_plugin.stages.embedder import Embedder
 from immich_dog_plugin.stages.keypoints import KeypointEstimator

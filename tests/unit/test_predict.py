@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from immich_dog_plugin.cli import main
-from immich_dog_plugin.commands.predict import upright_bytes
+from immich_dog_plugin.client import upright_bytes
 from immich_dog_plugin.errors import PhotoError
 from tests.unit.test_contract import good_answer
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from immich_dog_plugin import immich_source, patching, rebasing
-from immich_dog_plugin.cli import main
-from immich_dog_plugin.commands import rebase
+from harness import immich_source
+from harness.rebase import __main__ as rebase
+from harness.rebase import merging
+from harness.rebase.__main__ import main
+from immich_dog_plugin import patching
 from immich_dog_plugin.errors import PatchError, UpstreamError
 from immich_dog_plugin.unified_diff import apply_to, parse
 
@@ -49,11 +51,11 @@ def write(folder: Path, text: str) -> Path:
     return folder
 
 
-def propose(tmp_path: Path, new: str) -> rebasing.Proposal:
-    return rebasing.propose(PATCH, write(tmp_path / "old", OLD), write(tmp_path / "new", new))
+def propose(tmp_path: Path, new: str) -> merging.Proposal:
+    return merging.propose(PATCH, write(tmp_path / "old", OLD), write(tmp_path / "new", new))
 
 
-def patched_with(proposal: rebasing.Proposal, new: str) -> str:
+def patched_with(proposal: merging.Proposal, new: str) -> str:
     """What the proposed patch makes of the new release, held against its way back."""
     assert proposal.patch is not None
     (diff,) = parse(proposal.patch)
@@ -103,7 +105,7 @@ def test_a_seam_that_was_rewritten_is_left_to_a_person(tmp_path: Path) -> None:
     assert proposal.patch is None
     assert proposal.conflicts == {"immich_ml/main.py": 1}
     merged = proposal.files["immich_ml/main.py"]
-    assert rebasing.has_conflicts(merged)
+    assert merging.has_conflicts(merged)
     for side in ("for step in steps:", "second(request)", "every(request)", '"dogs",'):
         assert side in merged
 
@@ -118,14 +120,14 @@ def test_a_seam_that_is_gone_is_shown_as_nothing(tmp_path: Path) -> None:
 def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
     base = write(tmp_path / "old", OLD)
     (tmp_path / "new" / "immich_ml").mkdir(parents=True)
-    proposal = rebasing.propose(PATCH, base, tmp_path / "new")
+    proposal = merging.propose(PATCH, base, tmp_path / "new")
     assert proposal.patch is None
     assert proposal.faults == ("immich_ml/main.py is gone: look for what took its place",)
 
 
 def test_a_proposal_that_is_no_python_is_refused(tmp_path: Path) -> None:
     new = write(tmp_path / "new", OLD)
-    proposal = rebasing.finish(PATCH, new, {"immich_ml/main.py": PATCHED.replace("def answer", "answer")})
+    proposal = merging.finish(PATCH, new, {"immich_ml/main.py": PATCHED.replace("def answer", "answer")})
     assert proposal.patch is None
     assert "main.py would not be Python: line 10" in proposal.faults[0]
 
@@ -133,7 +135,7 @@ def test_a_proposal_that_is_no_python_is_refused(tmp_path: Path) -> None:
 def test_a_place_that_is_there_twice_gets_as_much_context_as_it_takes(tmp_path: Path) -> None:
     twice = "def one():\n    a()\n    b()\n    c()\n\n\ndef two():\n    a()\n    b()\n    c()\n"
     wanted = twice[: twice.rindex("b()")] + "dog()\n    " + twice[twice.rindex("b()") :]
-    text = rebasing.diff_that_applies("f.py", twice, wanted)
+    text = merging.diff_that_applies("f.py", twice, wanted)
     assert text is not None
     (diff,) = parse(text)
     assert apply_to(twice.encode(), diff) == wanted.encode()
@@ -143,7 +145,7 @@ def test_a_place_that_is_there_twice_gets_as_much_context_as_it_takes(tmp_path: 
 def test_a_patch_that_does_not_fit_its_base_is_not_rebased(tmp_path: Path) -> None:
     base, new = write(tmp_path / "old", OLD.replace("second", "third")), write(tmp_path / "new", OLD)
     with pytest.raises(PatchError, match=r"(?s)does not fit .*old.* either.*--base"):
-        rebasing.propose(PATCH, base, new)
+        merging.propose(PATCH, base, new)
 
 
 def test_converted_line_ends_are_named_instead_of_merged(tmp_path: Path) -> None:
@@ -171,7 +173,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_command_has_nothing_to_do_where_the_patch_fits(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["rebase", "../new"]) == 0
+    assert main(["../new"]) == 0
     assert "immich-ml-v1.131-v3.2.patch fits ../new: nothing to rebase" in capsys.readouterr().out
     assert list(here.iterdir()) == []
 
@@ -180,7 +182,7 @@ def test_the_command_shows_what_moved_and_writes_a_patch_that_the_release_takes(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(here.parent / "new", OLD.replace("    return request", "    return dict(request)"))
-    assert main(["rebase", "../new", "--base", "../old"]) == 0
+    assert main(["../new", "--base", "../old"]) == 0
     said = capsys.readouterr().out
     assert "immich_ml/main.py, hunk 2 of immich-ml-v1.131-v3.2.patch: its lines are not there" in said
     assert "12 |     return request\n" in said
@@ -194,12 +196,12 @@ def test_the_command_writes_over_no_file(here: Path, capsys: pytest.CaptureFixtu
     write(here.parent / "new", OLD.replace("    return request", "    return dict(request)"))
     working = here / "immich-ml-new.patch"
     working.write_text("a working patch\n")
-    assert main(["rebase", "../new", "--base", "../old"]) == 1
+    assert main(["../new", "--base", "../old"]) == 1
     assert (
         "immich-ml-new.patch is there already. Move it away, or name another file with --out" in capsys.readouterr().err
     )
     assert working.read_text() == "a working patch\n"
-    assert main(["rebase", "../new", "--base", "../old", "--out", "other.patch"]) == 0
+    assert main(["../new", "--base", "../old", "--out", "other.patch"]) == 0
     assert (here / "other.patch").is_file()
 
 
@@ -210,10 +212,10 @@ def test_conflicts_are_written_decided_by_hand_and_made_into_the_patch(
         here.parent / "new", OLD.replace("    second(request)", "    for step in steps:\n        step(request)")
     )
     before = (new / "immich_ml" / "main.py").read_bytes()
-    assert main(["rebase", "../new", "--base", "../old"]) == 1
+    assert main(["../new", "--base", "../old"]) == 1
     assert "Left to decide: 1 in immich_ml/main.py" in capsys.readouterr().out
     merged = here / "immich-ml-new.conflicts" / "immich_ml" / "main.py"
-    again = ["rebase", "../new", "--base", "../old", "--merged", "immich-ml-new.conflicts"]
+    again = ["../new", "--base", "../old", "--merged", "immich-ml-new.conflicts"]
 
     assert main(again) == 1
     assert "main.py still holds conflicts" in capsys.readouterr().err
@@ -232,9 +234,9 @@ def test_seams_of_no_known_family_are_rebased_from_the_base_that_is_named(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (here.parent / "new" / "immich_ml" / "models" / "__init__.py").write_text("# get_model_class moved away\n")
-    assert main(["rebase", "../new"]) == 1
+    assert main(["../new"]) == 1
     assert "no release that is known" in capsys.readouterr().err
-    assert main(["rebase", "../new", "--base", "../old"]) == 0
+    assert main(["../new", "--base", "../old"]) == 0
 
 
 def test_without_git_the_command_says_so(
@@ -242,7 +244,7 @@ def test_without_git_the_command_says_so(
 ) -> None:
     write(here.parent / "new", OLD.replace("    return request", "    return dict(request)"))
     monkeypatch.setattr(immich_source.shutil, "which", lambda name: None)
-    assert main(["rebase", "../new", "--base", "../old"]) == 1
+    assert main(["../new", "--base", "../old"]) == 1
     assert "git is not installed" in capsys.readouterr().err
 
 
@@ -256,7 +258,7 @@ def test_a_tag_is_cloned(here: Path, capsys: pytest.CaptureFixture[str], monkeyp
 
     write(here.parent / "new", OLD.replace("    return request", "    return dict(request)"))
     monkeypatch.setattr(rebase, "clone", clone)
-    assert main(["rebase", "v9.9.9"]) == 0
+    assert main(["v9.9.9"]) == 0
     assert cloned == ["v9.9.9", "v3.0.3"]
     assert (here / "immich-ml-v9.9.9.patch").is_file()
 

@@ -18,7 +18,8 @@ from onnx import numpy_helper
 from immich_dog_plugin import self_check
 from immich_dog_plugin.cli import main
 from immich_dog_plugin.errors import InstallationError, ModelPackageError, PatchError
-from immich_dog_plugin.model_package import STAGE_NAMES, ModelPackage
+from immich_dog_plugin.manifest import STAGE_NAMES
+from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.patching import Inspection, State
 
 

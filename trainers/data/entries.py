@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from immich_dog_plugin.errors import DogPluginError
-from immich_dog_plugin.library.output import whole_file
+from immich_dog_plugin.files import whole_file
 
 FOLDER = Path("datasets/identity")
 TRAIN, VAL, BREEDS = "identity_train.json", "identity_val.json", "breed_train.json"

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from immich_dog_plugin.files import whole_file
 from immich_dog_plugin.geometry import FloatArray
-from immich_dog_plugin.library.output import whole_file
 
 from .entries import DataError
 

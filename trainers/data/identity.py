@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from immich_dog_plugin.geometry import ImageArray, to_tensor
 from immich_dog_plugin.imaging import read_photo
-from immich_dog_plugin.model_package import InputSpec
+from immich_dog_plugin.manifest import InputSpec
 from immich_dog_plugin.stages.embedder import embedder_input
 
 from .entries import DataError, Entry

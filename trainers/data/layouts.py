@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from immich_dog_plugin.library.scan import PhotoFile, scan
+from immich_dog_plugin.scan import PhotoFile, scan
 
 from .entries import DataError
 from .identity import breed_photos, read_identities

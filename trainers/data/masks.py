@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from immich_dog_plugin.files import whole_file
 from immich_dog_plugin.geometry import FloatArray, ImageArray, crop_box
-from immich_dog_plugin.library.output import whole_file
 
 from .found import key
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from immich_dog_plugin.model_package import TrainingData
+from immich_dog_plugin.manifest import TrainingData
 
 SOURCES = (
     TrainingData(

@@ -17,7 +17,7 @@ from torch import nn
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.nn.tasks import DetectionModel
 
-from immich_dog_plugin.library.output import whole_file
+from immich_dog_plugin.files import whole_file
 
 from ..interpolate import interpolate
 from ..records import FILE as RECORD

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from immich_dog_plugin.geometry import FloatArray, ImageArray, to_tensor
-from immich_dog_plugin.model_package import InputSpec
+from immich_dog_plugin.manifest import InputSpec
 
 from ..data.identity import IdentityDataset
 from ..distributed import Processes

@@ -12,7 +12,7 @@ from rich.progress import track
 from torch import nn
 
 from immich_dog_plugin.geometry import FloatArray, ImageArray, to_tensor
-from immich_dog_plugin.model_package import InputSpec
+from immich_dog_plugin.manifest import InputSpec
 from immich_dog_plugin.stages.embedder import embedder_input
 
 BATCH = 32

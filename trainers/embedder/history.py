@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from immich_dog_plugin.library.output import whole_file
+from immich_dog_plugin.files import whole_file
 
 from .validate import ALL, CROSS_SESSION, Figures, better
 

@@ -14,7 +14,7 @@ from timm.layers import SelectAdaptivePool2d
 from timm.models import load_state_dict
 from torch import Tensor, nn
 
-from immich_dog_plugin.model_package import InputSpec
+from immich_dog_plugin.manifest import InputSpec
 
 from ..runs import TrainingError
 from ..specs import RECOGNITION

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from immich_dog_plugin.model_package import InputSpec
+from immich_dog_plugin.manifest import InputSpec
 
 from ..runs import TrainingError
 from .losses import MARGIN, LossName, MinerName

@@ -8,7 +8,7 @@ from statistics import mean, stdev
 
 from pydantic import TypeAdapter, ValidationError
 
-from immich_dog_plugin.library.output import whole_file
+from immich_dog_plugin.files import whole_file
 
 from ..runs import TrainingError
 from .validate import ALL, CROSS_SESSION, Figures

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from immich_dog_plugin.files import whole_file
 from immich_dog_plugin.geometry import FloatArray
 from immich_dog_plugin.imaging import read_photo
-from immich_dog_plugin.library.output import whole_file
 
 from ..distributed import Processes
 from .features import network_features

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from immich_dog_plugin.geometry import FloatArray, ImageArray, to_tensor
 from immich_dog_plugin.imaging import read_photo
-from immich_dog_plugin.model_package import KeypointSpec
+from immich_dog_plugin.manifest import KeypointSpec
 from immich_dog_plugin.stages.keypoints import Cut, keypoint_input
 
 from ..data.landmarks import AnnotatedDog

@@ -22,7 +22,7 @@ from ..data.landmarks import AnnotatedDog, read_landmarks
 from ..specs import KEYPOINT
 from ..torch_session import TorchSession
 from .network import ExportedKeypoints
-from .train import load_trained
+from .trained import load_trained
 
 FACE = (LEFT_EYE, RIGHT_EYE, NOSE)
 

@@ -24,7 +24,7 @@ from ultralytics.utils.loss import v8PoseLoss
 
 from immich_dog_plugin.geometry import FLIP_ORDER, KEYPOINT_NAMES, FloatArray, ImageArray
 from immich_dog_plugin.imaging import read_photo
-from immich_dog_plugin.model_package import KeypointSpec
+from immich_dog_plugin.manifest import KeypointSpec
 from immich_dog_plugin.stages.keypoints import KeypointEstimator
 
 from ..data.landmarks import AnnotatedDog, read_landmarks

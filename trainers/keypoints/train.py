@@ -17,7 +17,8 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
-from immich_dog_plugin.model_package import MANIFEST, KeypointSpec, ModelPackage
+from immich_dog_plugin.manifest import MANIFEST, KeypointSpec
+from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.stages.keypoints import KeypointEstimator
 
 from ..data.landmarks import AnnotatedDog, read_landmarks
@@ -27,10 +28,11 @@ from ..specs import KEYPOINT
 from ..torch_session import TorchSession
 from .dataset import LandmarkDataset
 from .losses import landmark_loss
+from .measure import estimate, figures
 from .network import ExportedKeypoints, KeypointNetwork, keypoint_network
+from .trained import RUN, load_trained
 
 log = logging.getLogger(__name__)
-RUN = Path("runs/keypoints")
 # Edges and textures need no retraining, and two thirds of the time would go into the gradients of these layers.
 FROZEN = ("backbone.conv_stem", "backbone.blocks.0.", "backbone.blocks.1.")
 
@@ -142,9 +144,6 @@ def validation_figures(
     network: KeypointNetwork, spec: KeypointSpec, dogs: Sequence[AnnotatedDog]
 ) -> dict[str, dict[str, Any]]:
     """Errors on the validation dogs of each source, for the record."""
-    # Imports this module, for the networks that runs leave.
-    from .measure import estimate, figures
-
     estimator = KeypointEstimator(TorchSession(ExportedKeypoints(network)), spec)
     sources = sorted({dog.source for dog in dogs})
     answers = {source: estimate(estimator, [dog for dog in dogs if dog.source == source]) for source in sources}
@@ -158,18 +157,6 @@ def starting_network(start: Path) -> KeypointNetwork:
     from ..warm_start import keypoints_from  # needs the extras of the other networks, which a run does not
 
     return keypoints_from(ModelPackage.open(start)).network
-
-
-def load_trained(run: Path = RUN) -> KeypointNetwork:
-    """The averaged weights of a run.
-
-    Raises:
-        FileNotFoundError: there is no checkpoint; says which command makes one.
-    """
-    network = keypoint_network(pretrained=False)
-    averaged = AveragedModel(network, use_buffers=True)
-    Checkpoint(run / "last.pt", averaged=averaged).load(made_by="python -m trainers.keypoints.train")
-    return averaged.module.eval()
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def lay_out(folder: Path, data: Path, pipeline: DogPipeline) -> None:
     if len(dogs) < BRED + VAL + TEST + TRAIN:
         raise TrainingError(
             f"{folder} holds {len(dogs)} dogs where {BRED + VAL + TEST + TRAIN} are needed",
-            "Draw some: python -m harness.drawn_dogs FOLDER --dogs 10 --photos 4",
+            "Draw some: python -m drawn_dogs FOLDER --dogs 10 --photos 4",
         )
     names = iter(dogs)
     bred, val, test = ([next(names) for _ in range(number)] for number in (BRED, VAL, TEST))

@@ -11,9 +11,9 @@ from immich_dog_plugin.evaluation.background import (
     background_pictures,
 )
 from immich_dog_plugin.geometry import LETTERBOX_GREY, FloatArray
-from immich_dog_plugin.model_package import CropSpec, FaceChipSpec
+from immich_dog_plugin.manifest import CropSpec, FaceChipSpec
 from immich_dog_plugin.pipeline import cut
-from tests.unit.library.conftest import unit_rows
+from tests.unit.identify.conftest import unit_rows
 
 BODY = CropSpec(
     preference=("body",), body_padding=0.25, face=FaceChipSpec(eye_distance=0.3, eye_height=0.4), reason="a test"

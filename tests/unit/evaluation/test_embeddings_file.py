@@ -7,8 +7,8 @@ import pytest
 
 from immich_dog_plugin.errors import EvaluationError
 from immich_dog_plugin.evaluation.embeddings_file import read_embeddings
-from immich_dog_plugin.library.collection import Collection, Photo, Sighting
-from immich_dog_plugin.library.export import write_dogs, write_embeddings
+from immich_dog_plugin.identify.collection import Collection, Photo, Sighting
+from immich_dog_plugin.identify.export import write_dogs, write_embeddings
 
 
 def sighting(id: int, file: str, number: int, name: str | None) -> Sighting:

@@ -11,7 +11,7 @@ from immich_dog_plugin.evaluation.background import AROUND, WITH_DOG
 from immich_dog_plugin.evaluation.embedded import EmbeddedPhotos
 from immich_dog_plugin.evaluation.evaluate import ALL, OTHER_SESSION, SAME_SESSION, evaluate
 from immich_dog_plugin.evaluation.metrics import verification_figures
-from immich_dog_plugin.model_package import Thresholds
+from immich_dog_plugin.manifest import Thresholds
 
 THRESHOLDS = Thresholds(same_dog=0.8, far_1_percent=0.6, far_01_percent=0.9, source="a test")
 

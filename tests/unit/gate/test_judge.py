@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from harness.gate.judge import Judgement, Outcome, PhotoPair, judge
 from harness.gate.limits import Limits
-from immich_dog_plugin.model_package import Thresholds
+from immich_dog_plugin.manifest import Thresholds
 
 THRESHOLDS = Thresholds(same_dog=0.8, far_1_percent=0.7, source="a test")
 LIMITS = Limits(found=0.5, same_dog=0.5, different_dogs=0.5, margin=0.5)

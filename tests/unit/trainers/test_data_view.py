@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from immich_dog_plugin.geometry import ImageArray
-from immich_dog_plugin.library.export import EMBEDDING_FORMATS
+from immich_dog_plugin.identify.export import EMBEDDING_FORMATS
 from tests.tiny_package import write_tiny_package
 from trainers import view
 from trainers.data.entries import TRAIN, write_entries

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from immich_dog_plugin.errors import ModelPackageError
-from immich_dog_plugin.model_package import MANIFEST, STAGE_NAMES, ModelPackage, RecognitionSpec
+from immich_dog_plugin.manifest import MANIFEST, STAGE_NAMES, RecognitionSpec
+from immich_dog_plugin.model_package import ModelPackage
 from trainers import export
 from trainers.embedder.network import RANDOM, Architecture, EmbedderNetwork, embedder_network
 from trainers.records import Counts, Recorder

@@ -9,7 +9,8 @@ import pytest
 
 from immich_dog_plugin.evaluation.embedded import EmbeddedPhotos
 from immich_dog_plugin.evaluation.evaluate import Evaluation, evaluate
-from immich_dog_plugin.model_package import Manifest, ModelPackage, Thresholds
+from immich_dog_plugin.manifest import Manifest, Thresholds
+from immich_dog_plugin.model_package import ModelPackage
 from trainers import model_card, recipe_text
 from trainers.embedder.recipe import Recipe
 from trainers.records import Counts, Record

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from immich_dog_plugin.geometry import to_tensor
-from immich_dog_plugin.model_package import STAGE_NAMES, ModelPackage, StageName, StageSpec
+from immich_dog_plugin.manifest import STAGE_NAMES, StageName, StageSpec
+from immich_dog_plugin.model_package import ModelPackage
 from trainers.detector.network import ExportedDetector, one_class_network
 from trainers.detector.train import BACKBONE
 from trainers.embedder.network import DIMENSION, backbone_network

@@ -71,5 +71,5 @@ def test_every_split_has_dogs_with_a_face_and_dogs_without(tmp_path: Path) -> No
 
 
 def test_too_few_dogs_are_an_error_that_says_how_to_draw_more(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"holds 5 dogs where 10 are needed.*harness.drawn_dogs"):
+    with pytest.raises(TrainingError, match=r"holds 5 dogs where 10 are needed.*drawn_dogs"):
         lay_out(folder_of_dogs(tmp_path / "dogs", 5), tmp_path / "data", Teacher())  # type: ignore[arg-type]

@@ -1,0 +1,95 @@
+"""A photo to a patched ML service and its answer back, checked."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+from PIL import Image
+
+from .contract import DogAnswer, check_answer, request_entries
+from .errors import ServiceError
+from .imaging import read_photo
+
+if TYPE_CHECKING:
+    import requests
+
+_EXIF_ORIENTATION = 0x0112
+_SHOWN_OF_A_BODY = 300  # characters
+_ERRORS_OF_THE_SERVICE = (400, 422, 500)  # it has no other, and answers none as a web page
+
+
+def predict(
+    http: requests.Session, url: str, image: bytes, model: str, min_score: float | None = None, timeout: float = 120
+) -> DogAnswer:
+    """The service's answer for one image, checked.
+
+    Raises:
+        ServiceError: it cannot be reached, answers an error, or breaks the contract.
+    """
+    import requests
+
+    entries = orjson.dumps(request_entries(model, min_score)).decode()
+    endpoint = f"{url.rstrip('/')}/predict"
+    try:
+        response = http.post(endpoint, data={"entries": entries}, files={"image": image}, timeout=timeout)
+    except requests.Timeout as error:
+        raise ServiceError(
+            f"{endpoint} did not answer within {timeout:g} s", "Raise --timeout; a first answer loads models"
+        ) from error
+    except requests.ConnectionError as error:
+        raise ServiceError(
+            f"{endpoint} cannot be reached ({_reason(error)})", "Check --url and that the service runs"
+        ) from error
+    except requests.RequestException as error:
+        raise ServiceError(f"{endpoint} cannot be asked ({error})", "Check --url: http://HOST:3003") from error
+    if not response.ok or _is_web_page(response):
+        raise _http_error(endpoint, response)
+    return check_answer(response.content)
+
+
+def _reason(error: BaseException) -> str:
+    """What the system said at the bottom of the chain, without the layers that requests and urllib3 wrap around it."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _is_web_page(response: requests.Response) -> bool:
+    return bool(response.headers.get("Content-Type", "").startswith("text/html"))
+
+
+def _http_error(endpoint: str, response: requests.Response) -> ServiceError:
+    body = f"a web page ({response.reason})" if _is_web_page(response) else response.text.strip() or "(nothing)"
+    cause = f"{endpoint} answered HTTP {response.status_code}: {body[:_SHOWN_OF_A_BODY]}"
+    if _is_web_page(response) or response.status_code not in _ERRORS_OF_THE_SERVICE:
+        return ServiceError(cause, "Check --url: it is no Immich ML service, whose port is 3003")
+    if response.status_code == 500:
+        # An unpatched service meets the unknown task with an exception of its own.
+        return ServiceError(
+            cause, "See the service's log; if it says 'Unknown model combination', the service is not patched"
+        )
+    if "Invalid request format" in response.text:  # nothing is wrong with it, but from v3.3 on with an unknown task
+        return ServiceError(cause, "From Immich v3.3 on this is how it answers while the service is not patched")
+    return ServiceError(cause, "The answer says what is wrong with the request")
+
+
+def upright_bytes(photo: Path) -> bytes:
+    """The photo as Immich's server would send it: upright and in a format that the service reads.
+
+    A JPEG that lies upright goes as it is. Anything else is sent as PNG, which keeps every pixel, because the service
+    neither turns a photo by its EXIF orientation nor reads HEIC.
+
+    Raises:
+        PhotoError: it cannot be read.
+    """
+    pixels = read_photo(photo)
+    content = photo.read_bytes()
+    with Image.open(io.BytesIO(content)) as image:
+        if image.format == "JPEG" and image.mode in ("RGB", "L") and image.getexif().get(_EXIF_ORIENTATION, 1) == 1:
+            return content
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

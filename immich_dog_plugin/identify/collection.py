@@ -1,0 +1,99 @@
+"""All dogs of a folder, as every later step reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..geometry import FloatArray
+from ..scan import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One photo, however many identical files of it there are.
+
+    Attributes:
+        id: its row in the store.
+        files: keys of the files that hold it, in natural order.
+        name: the dog that the folder of its first file in a subfolder names, or ``None``.
+    """
+
+    id: int
+    files: tuple[str, ...]
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One dog in one photo.
+
+    Attributes:
+        id: its row in the store.
+        photo: where it is.
+        number: 0 for the dog of the largest score in its photo.
+        name: the photo's name for the largest dog of the photo, ``None`` for the others: the name can be meant
+            for one of them only.
+        box: ``x1 y1 x2 y2`` in photo pixels.
+        score: the detector's, 0..1.
+        crop: the part that was embedded, ``face``, ``body`` or ``both``.
+    """
+
+    id: int
+    photo: Photo
+    number: int
+    name: str | None
+    box: tuple[float, float, float, float]
+    score: float
+    crop: str
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """``file#number`` for every file of the photo."""
+        return tuple(f"{file}#{self.number}" for file in self.photo.files)
+
+    @property
+    def key(self) -> str:
+        """``file#number`` of the first file."""
+        return f"{self.photo.files[0]}#{self.number}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Collection:
+    """What the analysis of a folder found.
+
+    Attributes:
+        sightings: every dog of every photo, in natural order of the photos.
+        embeddings: ``(n, dimension)`` float32 of unit length, a row for each of ``sightings``.
+        photos: every photo that could be read, each content once.
+        failures: files that could not be used, and those whose debug picture could not be written.
+        other_files: how many files have no photo's suffix.
+        computed: how many photos this run analysed; the others were known.
+        conflicts: photos whose identical files lie in folders of different names.
+    """
+
+    sightings: list[Sighting]
+    embeddings: FloatArray
+    photos: list[Photo]
+    failures: list[Failure]
+    other_files: int
+    computed: int
+    conflicts: list[Photo]
+
+    @property
+    def files(self) -> int:
+        """How many photo files could be read."""
+        return sum(len(photo.files) for photo in self.photos)
+
+    @property
+    def without_dog(self) -> list[Photo]:
+        """Photos in which no dog was found."""
+        with_dog = {sighting.photo.id for sighting in self.sightings}
+        return [photo for photo in self.photos if photo.id not in with_dog]
+
+    @property
+    def photo_ids(self) -> NDArray[np.int64]:
+        """``(n,)``: the photo of each sighting. Two dogs of one photo are never the same dog."""
+        return np.array([sighting.photo.id for sighting in self.sightings], dtype=np.int64)

@@ -1,0 +1,121 @@
+"""A folder of photos in; groups, tables and a report out. The whole way on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..geometry import ImageArray
+from ..html import require_jinja2
+from ..model_package import ModelPackage
+from ..pipeline import Dog, cut
+from ..scan import STORE, Scan
+from ..stages.embedder import Pictures
+from .analyse import Analyser, FindDogs, analyse
+from .collection import Collection
+from .export import write_dogs, write_embeddings, write_similarity
+from .grouping import Labels, group, require_clustering
+from .neighbours import NameAccuracy, name_accuracy
+from .out_folder import DEBUG, REPORT
+from .report import Facts, write_report
+from .store import Store
+from .verdicts import Verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a user chooses.
+
+    Attributes:
+        formats: of the embeddings, keys of ``EMBEDDING_FORMATS``.
+        cluster: a key of ``grouping.METHODS``.
+        min_score: least detection score that counts; the model package's by default.
+    """
+
+    formats: Sequence[str] = ("npz",)
+    cluster: str = "hdbscan"
+    min_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """What a run found.
+
+    Attributes:
+        collection: the dogs.
+        groups: ``(n,)``, the group of each.
+        verdicts: what a cosine says, by the model package.
+        accuracy: how often similarity finds the folder's name; ``None`` where folders name no dog twice.
+        neighbours_listed: how many neighbours of each dog ``similarity.csv`` holds, ``None`` if it holds every pair.
+    """
+
+    collection: Collection
+    groups: Labels
+    verdicts: Verdicts
+    accuracy: NameAccuracy | None
+    neighbours_listed: int | None
+
+
+def require_packages() -> None:
+    """Fail before the work starts, not after it.
+
+    Raises:
+        MissingPackageError: scikit-learn or jinja2 is not installed.
+    """
+    require_clustering()
+    require_jinja2("Writing report.html")
+
+
+def identify(
+    found: Scan,
+    folder: Path,
+    out: Path,
+    pipeline: FindDogs,
+    package: ModelPackage,
+    options: Options,
+    track: Callable[[int], None] = lambda failed: None,
+) -> Result:
+    """Find, embed and group the dogs of a folder and write everything to ``out``.
+
+    Args:
+        found: the photos of ``folder``, by ``scan``.
+        folder: what the report calls the photos' place.
+        out: made where it does not exist; ask ``check_out_folder`` first, for its outputs are overwritten. What an
+            interrupted run left there is used.
+        pipeline: finds the dogs of a photo.
+        package: the model package of ``pipeline``: its thresholds, its crop rule and its fingerprint.
+        options: the user's choices.
+        track: told after each photo how many have failed so far.
+
+    Raises:
+        OutputError: the disk is full, or ``out`` cannot be written; photos done so far are kept.
+    """
+    manifest = package.manifest
+    min_score = manifest.detection.min_score if options.min_score is None else options.min_score
+    verdicts = Verdicts.of(manifest)
+
+    def cut_dog(photo: ImageArray, dog: Dog) -> Pictures:
+        return cut(photo, dog.box, dog.keypoints, dog.crop, manifest.crop, manifest.recognition.input.side)
+
+    with Store(out / STORE, package.fingerprint, min_score) as store:
+        analyser = Analyser(pipeline, cut_dog, store, min_score, out / DEBUG)
+        collection = analyse(found, analyser, store, manifest.recognition.dimension, track)
+        embeddings, photos = collection.embeddings, collection.photo_ids
+        groups = group(embeddings, photos, options.cluster, manifest.thresholds.same_dog)
+        accuracy = name_accuracy(embeddings, photos, [sighting.name for sighting in collection.sightings])
+        write_embeddings(out, collection, options.formats)
+        write_dogs(out, collection, groups)
+        neighbours_listed = write_similarity(out, collection, manifest.calibration)
+        facts = Facts(
+            folder=str(folder),
+            model=str(package),
+            cluster=options.cluster.upper(),
+            min_score=min_score,
+            verdicts=verdicts,
+            same_dog=manifest.thresholds.same_dog,
+            threshold_source=manifest.thresholds.source,
+            accuracy=accuracy,
+        )
+        write_report(out / REPORT, collection, groups, facts, store)
+    return Result(collection, groups, verdicts, accuracy, neighbours_listed)

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import csv
+import json
+import math
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from immich_dog_plugin.errors import OutputError
+from immich_dog_plugin.files import whole_file
+from immich_dog_plugin.identify import export
+from immich_dog_plugin.identify.collection import Collection, Photo, Sighting
+from immich_dog_plugin.identify.export import write_dogs, write_embeddings, write_similarity
+from tests.tiny_package import CALIBRATION
+
+from .conftest import unit_rows
+
+
+def _collection(photos: list[tuple[tuple[str, ...], int]], dimension: int = 8) -> Collection:
+    """A collection of photos, each of files and a number of dogs."""
+    sightings = [
+        Sighting(id * 10 + number, Photo(id, files, "Rex"), number, "Rex", (1, 2, 3.25, 4), 0.9, "body")
+        for id, (files, dogs) in enumerate(photos)
+        for number in range(dogs)
+    ]
+    rows = np.random.default_rng(0).normal(size=(len(sightings), dimension))
+    embeddings = unit_rows(rows) if sightings else np.empty((0, dimension), dtype=np.float32)
+    return Collection(sightings, embeddings, [Photo(i, f, "Rex") for i, (f, _) in enumerate(photos)], [], 0, 0, [])
+
+
+COLLECTION = _collection([(("Rex/a.jpg", "copy.jpg"), 1), (("Rex/b, c.jpg",), 2), (("none.jpg",), 0)])
+KEYS = ["Rex/a.jpg#0", "copy.jpg#0", "Rex/b, c.jpg#0", "Rex/b, c.jpg#1"]
+
+
+def test_every_format_holds_every_file_under_its_key(tmp_path: Path) -> None:
+    write_embeddings(tmp_path, COLLECTION, ["npz", "npy", "pkl"])
+    rows = COLLECTION.embeddings[[0, 0, 1, 2]]
+    with np.load(tmp_path / "embeddings.npz", allow_pickle=False) as archive:
+        assert archive.files == KEYS
+        np.testing.assert_array_equal([archive[key] for key in KEYS], rows)
+    np.testing.assert_array_equal(np.load(tmp_path / "embeddings.npy", allow_pickle=False), rows)
+    assert json.loads((tmp_path / "embeddings.keys.json").read_text()) == KEYS
+    unpickled = pickle.loads((tmp_path / "embeddings.pkl").read_bytes())
+    assert list(unpickled) == KEYS
+    np.testing.assert_array_equal(list(unpickled.values()), rows)
+
+
+def test_only_the_formats_asked_for_are_written(tmp_path: Path) -> None:
+    write_embeddings(tmp_path, COLLECTION, ["npz"])
+    assert [path.name for path in tmp_path.iterdir()] == ["embeddings.npz"]
+
+
+def test_no_dog_at_all_still_gives_files_that_can_be_read(tmp_path: Path) -> None:
+    nothing = _collection([(("none.jpg",), 0)])
+    write_embeddings(tmp_path, nothing, ["npz", "npy", "pkl"])
+    write_dogs(tmp_path, nothing, np.empty(0, dtype=np.int64))
+    assert write_similarity(tmp_path, nothing) is None
+    with np.load(tmp_path / "embeddings.npz") as archive:
+        assert archive.files == []
+    assert np.load(tmp_path / "embeddings.npy").shape == (0, 8)
+
+
+def test_the_table_of_dogs_has_a_row_for_each_dog_of_each_file(tmp_path: Path) -> None:
+    write_dogs(tmp_path, COLLECTION, np.array([0, 0, -1]))
+    with (tmp_path / "dogs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["key"] for row in rows] == KEYS
+    assert [row["group"] for row in rows] == ["1", "1", "1", "0"]
+    assert (rows[2]["file"], rows[2]["x2"], rows[2]["name"]) == ("Rex/b, c.jpg", "3.2", "Rex")
+
+
+def _pairs(folder: Path) -> dict[tuple[str, str], float]:
+    with (folder / "similarity.csv").open(newline="") as file:
+        return {(row["dog"], row["other_dog"]): float(row["cosine"]) for row in csv.DictReader(file)}
+
+
+def test_similarity_holds_every_unordered_pair_once(tmp_path: Path) -> None:
+    assert write_similarity(tmp_path, COLLECTION) is None
+    pairs = _pairs(tmp_path)
+    assert {frozenset(pair) for pair in pairs} == {
+        frozenset({first, second})
+        for first in KEYS
+        for second in KEYS
+        if first != second and "copy.jpg#0" not in (first, second)
+    }
+    assert len(pairs) == 3
+    expected = float(COLLECTION.embeddings[0] @ COLLECTION.embeddings[1])
+    assert pairs["Rex/a.jpg#0", "Rex/b, c.jpg#0"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_with_a_calibration_similarity_holds_the_probability_of_each_pair(tmp_path: Path) -> None:
+    write_similarity(tmp_path, COLLECTION, CALIBRATION)
+    with (tmp_path / "similarity.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3
+    for row in rows:
+        expected = 1 / (1 + math.exp(5 - 10 * float(row["cosine"])))
+        assert float(row["probability"]) == pytest.approx(expected, abs=3e-4)  # the cosine is rounded
+
+
+def test_above_the_limit_each_dog_keeps_its_nearest_and_the_caller_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "ALL_PAIRS_UP_TO", 10)
+    monkeypatch.setattr(export, "NEIGHBOURS_BEYOND", 3)
+    many = _collection([((f"{number}.jpg",), 1) for number in range(30)])
+    assert write_similarity(tmp_path, many) == 3
+    cosines = many.embeddings @ many.embeddings.T
+    np.fill_diagonal(cosines, -2)
+    expected = {
+        frozenset({f"{row}.jpg#0", f"{other}.jpg#0"}) for row in range(30) for other in np.argsort(-cosines[row])[:3]
+    }
+    pairs = _pairs(tmp_path)
+    assert {frozenset(pair) for pair in pairs} == expected
+    assert len(pairs) == len(expected)  # none twice
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+
+    def write_half() -> None:
+        with whole_file(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_a_full_disk_is_named_with_its_cure(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"disk is full.*same command continues"), whole_file(tmp_path / "a"):
+        raise OSError(28, "No space left on device")
