@@ -30,14 +30,14 @@ from .weaknesses import breeds_of, confusions, weaknesses_section
 VERIFICATION_PROTOCOL = (
     "All unordered pairs of a split, pairs of one source photo left out; accepted at and above the (1 - FAR) quantile "
     "of the impostor pairs; no weight is fitted on val or test dogs, val chooses; what was known of test when the "
-    "release was settled stands in trainers/README.md. 'Whole photo' "
+    "release was settled stands in docs/experiments/test_dogs.md. 'Whole photo' "
     "embeds the photo as it is; 'pipeline' embeds the manifest's crop of the largest dog (the whole photo where no "
     "dog is detected)."
 )
 EVALUATION_PROTOCOL = (
     "As `immich-dogs evaluate` measures the test dogs, through detector, keypoints and crop. In brackets 95 % "
     "intervals: dogs drawn 1,000 times with replacement. What was known of them "
-    "when the release was settled stands in trainers/README.md."
+    "when the release was settled stands in docs/experiments/test_dogs.md."
 )
 DETECTION_PROTOCOL = (
     "A photo counts as found, or as a false alarm, if any dog is detected in it. None of these photos, nor a copy of "

@@ -34,7 +34,7 @@ SEEDS = "The same recipe with several seeds, {pictures} of validation dogs at th
 ONE_SEED = "One seed: how far the figures spread from seed to seed was not measured."
 UNRECORDED = (
     "Not recorded: this network was trained before runs left a record. What is known of it stands in "
-    "`trainers/README.md`."
+    "`docs/experiments`."
 )
 STARTS_FROM = "Starts from the run before it, which was made as follows."
 

@@ -1,8 +1,8 @@
 """ultralytics' pose model on the same views as the heat maps, for comparison: ``python -m trainers.keypoints.pose``.
 
 YOLOv8n-pose starts from COCO's detector and is measured on validation dogs through serving's own stage, as the heat
-maps are. It errs more (trainers/README.md), so no package holds it. Interrupted and started again, the same command
-continues from the last whole epoch.
+maps are. It errs more (docs/experiments/keypoints.md), so no package holds it. Interrupted and started again, the same
+command continues from the last whole epoch.
 """
 
 from __future__ import annotations
