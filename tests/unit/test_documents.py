@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -28,25 +29,22 @@ def named(file: Path) -> str:
     return file.relative_to(ROOT).as_posix()
 
 
-@cache
-def tokens(document: Path) -> tuple[Token, ...]:
-    """Of the whole document, those within lines among them."""
-    parsed = MarkdownIt("commonmark").enable("table").parse(document.read_text(encoding="utf-8"))
-    return tuple(token for block in parsed for token in (block, *(block.children or ())))
+def blocks(document: Path) -> list[Token]:
+    return MarkdownIt("commonmark").enable("table").parse(document.read_text(encoding="utf-8"))
 
 
 def links(document: Path) -> Iterator[str]:
-    for token in tokens(document):
-        target = token.attrs.get("href") or token.attrs.get("src")
-        if target:
-            yield str(target)
+    for block in blocks(document):
+        for part in block.children or ():
+            target = part.attrs.get("href") or part.attrs.get("src")
+            if target:
+                yield str(target)
 
 
 @cache
 def anchors(document: Path) -> frozenset[str]:
     """A heading's, as GitHub makes them: lower case, without punctuation, a hyphen for a space."""
-    parsed = MarkdownIt("commonmark").enable("table").parse(document.read_text(encoding="utf-8"))
-    headings = [after for token, after in zip(parsed, parsed[1:], strict=False) if token.type == "heading_open"]
+    headings = [after for token, after in pairwise(blocks(document)) if token.type == "heading_open"]
     texts = ["".join(part.content for part in heading.children or ()) for heading in headings]
     return frozenset(re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in texts)
 
