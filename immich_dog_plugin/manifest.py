@@ -1,13 +1,14 @@
 """``manifest.json``: everything about using a package of three graphs, one definition for who writes and who reads it.
 
-Serving reads sides, colours, scaling, crop rule and thresholds from it and assumes nothing.
+Serving reads sides, colours, scaling, crop rule and thresholds from it and assumes nothing: what it can do in one way
+only (RGB, the letterbox of two stages, the order of the points), a manifest may not ask for in another.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat
 
 from .calibration import Calibration
 from .geometry import KEYPOINT_NAMES, FaceChipRule
@@ -20,7 +21,7 @@ Crop = Literal["face", "body", "both"]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class InputSpec(_Strict):
@@ -30,8 +31,26 @@ class InputSpec(_Strict):
     side: int = Field(gt=0, description="pixels")
     colour: Literal["RGB"] = "RGB"
     mean: tuple[float, float, float] = Field(description="subtracted after scaling to 0..1")
-    std: tuple[float, float, float] = Field(description="divided by after the mean is subtracted")
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
+        description="divided by after the mean is subtracted"
+    )
     resize: Literal["letterbox", "squash"]
+
+
+def _letterboxed(spec: InputSpec) -> InputSpec:
+    # Boxes and points come back through the letterbox; only the embedder's input has no way back.
+    if spec.resize != "letterbox":
+        raise ValueError(f"resize is {spec.resize!r}, and this stage is served with 'letterbox' alone")
+    return spec
+
+
+def _in_our_order(names: tuple[str, ...]) -> tuple[str, ...]:
+    if names != KEYPOINT_NAMES:
+        raise ValueError(f"the points are {', '.join(names)} instead of {', '.join(KEYPOINT_NAMES)}")
+    return names
+
+
+LetterboxedInput = Annotated[InputSpec, AfterValidator(_letterboxed)]
 
 
 class StageSpec(_Strict):
@@ -45,6 +64,7 @@ class StageSpec(_Strict):
 class DetectionSpec(StageSpec):
     """Output ``(n, 5, anchors)``: centre x, centre y, width, height in input pixels, and the dog score."""
 
+    input: LetterboxedInput
     min_score: float = Field(ge=0, le=1)
     iou_threshold: float = Field(gt=0, le=1, description="of two boxes that overlap more, the lower score goes")
     max_dogs: int = Field(gt=0, description="per photo")
@@ -53,7 +73,8 @@ class DetectionSpec(StageSpec):
 class KeypointSpec(StageSpec):
     """Output ``(n, 5, 3)``: x, y in input pixels and the probability that the point is visible."""
 
-    names: tuple[str, ...] = KEYPOINT_NAMES
+    input: LetterboxedInput
+    names: Annotated[tuple[str, ...], AfterValidator(_in_our_order)] = KEYPOINT_NAMES
     padding: float = Field(
         ge=0, description="fraction of the box's longer side added on each side before the letterbox"
     )

@@ -60,6 +60,20 @@ def boxes_shifted(package: Path) -> None:
     _save(package, "detection", model)
 
 
+def weights_elsewhere(package: Path) -> None:
+    """The embedder's weights lie in a file beside its graph, which no checksum covers."""
+    file = package / "recognition" / "model.onnx"
+    onnx.save_model(onnx.load(file), file, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    _write_checksum(package, "recognition")
+
+
+def stages_swapped(package: Path) -> None:
+    """The detector lies where the keypoints should, and the other way round."""
+    detector, keypoint = _load(package, "detection"), _load(package, "keypoint")
+    _save(package, "detection", keypoint)
+    _save(package, "keypoint", detector)
+
+
 def write_broken_package(folder: Path, package: ModelPackage, breakage: Callable[[Path], None]) -> Path:
     """Copy ``package`` to ``folder/<its name>``, break the copy and return its folder."""
     copy = folder / package.manifest.name
@@ -79,9 +93,13 @@ def _load(package: Path, stage: StageName) -> onnx.ModelProto:
 
 def _save(package: Path, stage: StageName, model: onnx.ModelProto) -> None:
     onnx.checker.check_model(model)
-    file = package / stage / "model.onnx"
-    file.write_bytes(model.SerializeToString())
-    _write_manifest(package, _manifest(package), stage, {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()})
+    (package / stage / "model.onnx").write_bytes(model.SerializeToString())
+    _write_checksum(package, stage)
+
+
+def _write_checksum(package: Path, stage: StageName) -> None:
+    digest = hashlib.sha256((package / stage / "model.onnx").read_bytes()).hexdigest()
+    _write_manifest(package, _manifest(package), stage, {"sha256": digest})
 
 
 def _manifest(package: Path) -> Manifest:

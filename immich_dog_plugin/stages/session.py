@@ -36,9 +36,11 @@ def open_stage(package: ModelPackage, stage: StageName, providers: Sequence[str]
 
     Raises:
         MissingPackageError: ONNX Runtime is not installed.
-        ModelPackageError: ONNX Runtime cannot read the graph, or its input or output is another than the manifest says.
+        ModelPackageError: the graph is not the one that the manifest names, ONNX Runtime cannot read it, or its input
+            or output is another than the manifest says.
     """
-    graph = open_session(package.model_path(stage), providers)
+    # from the bytes that were verified: the file may be another by the time that somebody opens it again
+    graph = open_session(package.model_path(stage), providers, package.read_graph(stage))
     check_graph(graph, package, stage)
     session: Session = graph
     return session
@@ -71,8 +73,12 @@ def _require(model: Path, what: str, name: str, shape: tuple[int | None, ...], n
     )
 
 
-def open_session(model: Path, providers: Sequence[str] = PREFERRED_PROVIDERS) -> Any:
+def open_session(model: Path, providers: Sequence[str] = PREFERRED_PROVIDERS, content: bytes | None = None) -> Any:
     """An ``onnxruntime.InferenceSession`` on the best provider installed.
+
+    Args:
+        model: the graph's file.
+        content: of that file, where it has been read already.
 
     Raises:
         MissingPackageError: ONNX Runtime is not installed.
@@ -88,7 +94,9 @@ def open_session(model: Path, providers: Sequence[str] = PREFERRED_PROVIDERS) ->
     options.add_session_config_entry(*NO_SPINNING)
     installed = [name for name in providers if name in onnxruntime.get_available_providers()]
     try:
-        return onnxruntime.InferenceSession(str(model), sess_options=options, providers=installed)
+        return onnxruntime.InferenceSession(
+            str(model) if content is None else content, sess_options=options, providers=installed
+        )
     except Exception as error:  # ONNX Runtime's own exceptions share no base class of their own
         raise ModelPackageError(f"ONNX Runtime cannot load {model} ({error})", "Reinstall the model package") from error
 
