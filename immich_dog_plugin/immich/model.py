@@ -16,15 +16,24 @@ from PIL import Image
 
 from ..contract import TASK
 from ..errors import DogPluginError, ModelPackageError
-from ..manifest import MANIFEST, Manifest, StageName
+from ..manifest import Manifest, StageName
 from ..model_package import ModelPackage
 from ..pyramid import Pyramid
+from ..settings import Settings
 from ..stages.session import Session, check_graph
 from .options import as_keywords
-from .package_cache import bundled_package, copy_package, is_outdated
+from .package_cache import (
+    bundled_package,
+    copy_package,
+    holds_package,
+    is_outdated,
+    remove_abandoned,
+    settings_of_the_service,
+)
 from .session import open_session
 
 _PYRAMID = "_immich_dogs_pyramid"  # attribute of a decoded photo, gone with the request
+_not_written: set[tuple[Path, int | None]] = set()  # folders that a warning of this process named, by what was wrong
 
 
 class DogModel(InferenceModel):  # type: ignore[misc]  # typed only where Immich is
@@ -82,16 +91,22 @@ class DogModel(InferenceModel):  # type: ignore[misc]  # typed only where Immich
     def _folders(self) -> Iterator[Path]:
         """Where to load from, best first: the cache, the cache with the plugin's package put there anew, the plugin."""
         bundled = bundled_package(self.model_name)
+        remove_abandoned(self.cache_dir.parent)
         if bundled is None:
             yield self.cache_dir
             return
-        if (self.cache_dir / MANIFEST).is_file() and not is_outdated(self.cache_dir, bundled):
+        if holds_package(self.cache_dir) and not is_outdated(self.cache_dir, bundled):
             yield self.cache_dir
         try:
             copy_package(bundled, self.cache_dir)
             yield self.cache_dir
         except OSError as error:  # a full disk, no permission, or another worker of the service was faster
-            log.warning(f"The dog models cannot be put into {self.cache_dir} ({error}); those of the plugin are used")
+            # Three models meet it, and meet it again whenever they are loaded.
+            if (self.cache_dir, error.errno) not in _not_written:
+                _not_written.add((self.cache_dir, error.errno))
+                log.warning(
+                    f"The dog models cannot be put into {self.cache_dir} ({error}); those of the plugin are used"
+                )
         yield bundled
 
     def _open(self, folder: Path) -> ModelSession:
@@ -101,6 +116,8 @@ class DogModel(InferenceModel):  # type: ignore[misc]  # typed only where Immich
             ModelPackageError: it is missing, not what its manifest says, or nothing that the service can run.
         """
         package = ModelPackage.read(folder)
+        # Immich's session takes a path, so the file is read again: who can change it between the two can change the
+        # manifest as well. Other files it cannot bring in: a graph that keeps weights elsewhere is refused.
         package.verify_stage(self.stage_name)
         file = package.model_path(self.stage_name)
         try:
@@ -125,20 +142,41 @@ class DogModel(InferenceModel):  # type: ignore[misc]  # typed only where Immich
         return ModelFormat.ONNX  # in ARM NN and RKNN images too: dog models come in no other format
 
 
-def to_photo(payload: Image.Image | str) -> Pyramid:
+def to_photo(payload: Image.Image | str, *, is_last: bool = False) -> Pyramid:
     """The photo as the service decoded it, with the halvings that the three models share.
 
     It is not turned: the answer's boxes, and its ``imageWidth``, are those of the photo as it was sent, and Immich's
     server sends upright previews.
 
+    Args:
+        is_last: whether no other model of the request asks for it. The rest of the request, which may go on for long,
+            then no longer holds a second copy of the pixels.
+
     Raises:
-        HTTPException: 400, the request brought a text.
+        HTTPException: 400, the request brought a text; 422, the photo is larger than the setting allows; 500, a setting
+            is wrong.
     """
     if isinstance(payload, str):
         raise HTTPException(400, f"{TASK} needs an image, not a text")
     # Three models look at a photo, and Pillow copies all of it each time that it is asked for its pixels.
     pyramid: Pyramid | None = getattr(payload, _PYRAMID, None)
     if pyramid is None:
+        _refuse_huge(payload)
         pyramid = Pyramid(np.asarray(payload if payload.mode == "RGB" else payload.convert("RGB"), dtype=np.uint8))
+    if is_last:
+        vars(payload).pop(_PYRAMID, None)
+    else:
         setattr(payload, _PYRAMID, pyramid)
     return pyramid
+
+
+def _refuse_huge(photo: Image.Image) -> None:
+    with settings_of_the_service():
+        limit = Settings().max_megapixels
+    megapixels = photo.width * photo.height / 1e6
+    if megapixels > limit:
+        raise HTTPException(
+            422,
+            f"The photo has {photo.width} x {photo.height} pixels ({megapixels:.4g} megapixels), and the limit is "
+            f"{limit:.4g}. Send it smaller, or raise IMMICH_DOGS_MAX_MEGAPIXELS if the memory allows",
+        )

@@ -11,6 +11,8 @@ import os.path
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from reprlib import repr as shortened
 
@@ -53,8 +55,7 @@ def require_package(model_name: str) -> None:
     """
     name = clean_name(model_name)
     task_folder = settings.cache_folder / TASK
-    # os.path.isfile, because Path's own raises at a name that is too long for a file
-    if name == model_name != "" and os.path.isfile(task_folder / name / MANIFEST):  # noqa: PTH113
+    if name == model_name != "" and holds_package(task_folder / name):
         return
     available = _available()
     if model_name in available or model_name in map(clean_name, available):
@@ -65,6 +66,12 @@ def require_package(model_name: str) -> None:
         f"There is no dog model package {shortened(model_name)}, but: {', '.join(known) or 'none at all'}. "
         f"Name one of those as modelName, or put the package into {task_folder}",
     )
+
+
+def holds_package(folder: Path) -> bool:
+    """Whether a package can be seen in a folder. ``Path.is_file`` would raise at a folder that may not be entered, and
+    at a name that is too long for one."""
+    return os.path.isfile(folder / MANIFEST)  # noqa: PTH113
 
 
 def is_outdated(folder: Path, bundled: Path) -> bool:
@@ -82,7 +89,6 @@ def copy_package(bundled: Path, folder: Path) -> None:
         OSError: it cannot be written, or another worker of the service put it there first.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(folder.parent)
     with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder.parent) as scratch:
         copy = Path(scratch, "new")
         shutil.copytree(bundled, copy)
@@ -92,18 +98,26 @@ def copy_package(bundled: Path, folder: Path) -> None:
         copy.rename(folder)
 
 
-def _remove_abandoned(task_folder: Path) -> None:
-    """Remove what a worker left that was killed while it copied."""
+def remove_abandoned(task_folder: Path) -> None:
+    """Remove what a worker left that was killed while it copied, a whole package at the most."""
     for scratch in task_folder.glob(f"{SCRATCH}*"):
-        if time.time() - scratch.stat().st_mtime > ABANDONED:
-            shutil.rmtree(scratch, ignore_errors=True)
+        with suppress(OSError):  # another worker was faster
+            if time.time() - scratch.stat().st_mtime > ABANDONED:
+                shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def settings_of_the_service() -> Iterator[None]:
+    """A setting that is wrong is an HTTP 500 that names it; the service would take it for a fault of the request."""
+    try:
+        yield
+    except ValidationError as error:
+        raise HTTPException(500, setting_error(error)) from error
 
 
 def _available() -> dict[str, Path]:
-    try:
+    with settings_of_the_service():
         return available_packages()
-    except ValidationError as error:  # the service would take it for a fault of the request
-        raise HTTPException(500, setting_error(error)) from error
 
 
 def _identity(package: Path) -> bytes:

@@ -87,15 +87,37 @@ def one_by_one_where_needed(session: Any) -> Session:
 def discard_stale_graphs(model: Path, sha256: str) -> None:
     """Remove what v3.3 prepared for another model.
 
-    It keeps optimised copies in folders beside the model and does not look whether the model is still the same, so
-    after somebody put in a new one it would go on answering with the old.
+    It keeps optimised copies beside the model and does not look whether the model is still the same, so after somebody
+    put in a new one it would go on answering with the old. What else lies there is the user's.
+
+    Raises:
+        OSError: there are such copies, and they cannot be removed.
     """
-    # the lock that v3.3 itself takes while it prepares a graph
-    with model.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        marker = model.with_name(PREPARED_FOR)
-        if marker.is_file() and marker.read_text("utf-8") == sha256:
-            return
-        for folder in [entry for entry in model.parent.iterdir() if entry.is_dir()]:
-            shutil.rmtree(folder)
-        marker.write_text(sha256, "utf-8")
+    marker = model.with_name(PREPARED_FOR)
+
+    def is_done() -> bool:
+        return marker.is_file() and marker.read_bytes() == sha256.encode()
+
+    if is_done():
+        return
+    try:
+        # the lock that v3.3 itself takes while it prepares a graph
+        with model.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not is_done():
+                for folder in _prepared_graphs(model):
+                    shutil.rmtree(folder)
+                marker.write_text(sha256, "utf-8")
+    except OSError:
+        if _prepared_graphs(model):
+            raise
+        # Nobody may write here, so there will be nothing to discard either.
+
+
+def _prepared_graphs(model: Path) -> list[Path]:
+    """The folders that v3.3 made beside a model: one for each provider, by its name; it makes no links."""
+    import onnxruntime
+
+    names = [provider.removesuffix("ExecutionProvider").lower() for provider in onnxruntime.get_all_providers()]
+    folders = [model.with_name(name) for name in names]
+    return [folder for folder in folders if folder.is_dir() and not folder.is_symlink()]
