@@ -49,6 +49,8 @@ class KeypointEstimator:
 
     def has_face(self, keypoints: FloatArray) -> bool:
         """Whether both eyes and the nose of one dog ``(5, 3)`` are visible enough to cut a face chip."""
+        if not np.isfinite(keypoints).all():
+            return False
         eyes_apart = float(np.hypot(*(keypoints[RIGHT_EYE, :2] - keypoints[LEFT_EYE, :2])))
         scores = keypoints[[LEFT_EYE, RIGHT_EYE, NOSE], 2]
         return bool(scores.min() >= self._spec.min_face_score and eyes_apart >= MIN_EYES_APART)

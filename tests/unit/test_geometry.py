@@ -10,6 +10,7 @@ from immich_dog_plugin.geometry import (
     FaceChipRule,
     crop_box,
     face_chip,
+    largest_box,
     letterbox,
     resize,
     to_tensor,
@@ -37,6 +38,17 @@ def test_points_come_back_from_the_letterbox_where_they_were(shape: tuple[int, i
     _, mapping = letterbox(photo, 416)
     points = np.random.default_rng(0).uniform(0, min(shape), (20, 2)).astype(np.float32)
     np.testing.assert_allclose(mapping.to_photo(mapping.to_canvas(points)), points, atol=0.01 * max(shape) / 416)
+
+
+def test_of_an_odd_border_the_smaller_half_lies_left_and_above_as_ultralytics_has_it() -> None:
+    # 200 x 65 at 0.32 are 64 x 20.8, so 21 rows: of the other 43, the upper 21
+    canvas, mapping = letterbox(np.full((65, 200, 3), 255, dtype=np.uint8), 64)
+    assert (mapping.left, mapping.top) == (0, 21)
+    assert (canvas[:21] == 114).all()
+    assert (canvas[21:42] == 255).all()
+    assert (canvas[42:] == 114).all()
+    _, mapping = letterbox(np.full((200, 65, 3), 255, dtype=np.uint8), 64)
+    assert (mapping.left, mapping.top) == (21, 0)
 
 
 def test_a_whole_box_lies_inside_the_photo_and_is_never_empty() -> None:
@@ -75,6 +87,21 @@ def test_a_face_chip_is_upright_with_the_eyes_where_the_rule_says(angle: float, 
         assert found == pytest.approx((x, 35), abs=0.6 + 0.5 * 0.4 * side / eye_distance)
 
 
+@pytest.mark.parametrize("shrink", [2, 4, 8])
+def test_a_photo_that_is_shrunk_first_gives_the_chip_to_a_hundredth_of_a_pixel(shrink: int) -> None:
+    side, rule = 64, FaceChipRule(eye_distance=0.4, eye_height=0.5)
+    size = side * 2 * shrink  # of the photo, which the chip shows whole: a chip's pixel spans twice the shrinking
+    x, y = size / 2, size / 2
+    columns, rows = np.meshgrid(np.arange(size), np.arange(size))
+    bump = 255 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * (size / 10) ** 2))
+    photo = np.repeat(bump.round().astype(np.uint8)[..., None], 3, axis=2)
+    points = np.array([[x - 0.2 * size, y], [x + 0.2 * size, y], [0, 0], [0, 0], [0, 0]], dtype=np.float32)
+    weights = face_chip(photo, points, side, rule)[8:-8, 8:-8, 0].astype(float)
+    columns, rows = np.meshgrid(np.arange(8, side - 8), np.arange(8, side - 8))
+    found = (columns * weights).sum() / weights.sum(), (rows * weights).sum() / weights.sum()
+    assert found == pytest.approx((side / 2, side / 2), abs=0.01)
+
+
 def test_a_face_chip_is_cut_from_a_panorama_longer_than_opencv_turns() -> None:
     rng, rule = np.random.default_rng(0), FaceChipRule(eye_distance=0.3, eye_height=0.4)
     panorama = np.zeros((60, 40_000, 3), dtype=np.uint8)
@@ -94,6 +121,19 @@ def test_shrinking_averages_instead_of_picking_pixels() -> None:
     stripes = np.zeros((64, 64, 3), dtype=np.uint8)
     stripes[:, ::2] = 200
     assert abs(resize(stripes, 8, 8).astype(int) - 100).max() <= 1
+
+
+def test_a_panorama_is_averaged_too_though_its_height_has_nothing_to_halve() -> None:
+    stripes = np.zeros((20, 4000, 3), dtype=np.uint8)
+    stripes[:, ::2] = 200
+    assert abs(resize(stripes, 8, 8).astype(int) - 100).max() <= 1
+    assert abs(resize(stripes.transpose(1, 0, 2), 8, 8).astype(int) - 100).max() <= 1
+
+
+def test_the_largest_box_is_the_one_of_most_pixels_not_the_widest_or_the_tallest() -> None:
+    wide, tall, large, small = (0, 0, 100, 10), (0, 0, 10, 120), (50, 50, 95, 95), (3, 3, 40, 40)
+    for order in ((wide, tall, large, small), (large, small, tall, wide), (small, wide, large, tall)):
+        assert order[largest_box(np.array(order, dtype=np.float32))] == large
 
 
 def test_a_tensor_is_channels_first_scaled_and_normalised() -> None:

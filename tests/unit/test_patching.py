@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import errno
-import importlib.metadata
 import os
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ from immich_dog_plugin import patching
 from immich_dog_plugin.cli import main
 from immich_dog_plugin.errors import PatchError
 from immich_dog_plugin.patching import State
-from immich_dog_plugin.unified_diff import apply_to, parse
+from immich_dog_plugin.unified_diff import parse
 from tests.immich_trees import patch_files, write_tree
 
 
@@ -67,76 +65,6 @@ def test_applying_to_v3_3_adds_the_task_the_type_and_the_plugins_entries(tmp_pat
     assert 'KEYPOINT = "keypoint"' in (tree / "immich_ml/schemas.py").read_text()
     assert 'entry_points(group="immich_ml.entries")' in (tree / "immich_ml/main.py").read_text()
     assert "while with_deps:" not in (tree / "immich_ml/main.py").read_text()
-
-
-class RefusedError(Exception):
-    """HTTP 422."""
-
-
-def patched_get_entries(monkeypatch: pytest.MonkeyPatch, plugins: list[Any]) -> Any:
-    """``get_entries`` of a patched v3.3, run for itself: around the patch's own lines stand the least that they need.
-
-    Immich's own parser takes comma-separated letters and refuses anything else.
-    """
-    (main_py,) = (diff for diff in patch_files(patching.PIPELINE) if diff.path == "immich_ml/main.py")
-    imports, get_entries = main_py.hunks
-    source = "\n".join([*imports.old, *get_entries.old, "        raise RefusedError from e", "    return found", ""])
-    patched = apply_to(source.encode(), main_py)
-    assert isinstance(patched, bytes)
-
-    class Parser:
-        def validate_json(self, entries: str) -> Parser:
-            if not all(entry.isalpha() for entry in entries.split(",")):
-                raise ValueError(entries)
-            self.parsed = entries.split(",")
-            return self
-
-        def entries(self) -> list[str]:
-            return self.parsed
-
-    points = [SimpleNamespace(load=lambda plugin=plugin: plugin) for plugin in plugins]
-    monkeypatch.setattr(
-        importlib.metadata, "entry_points", lambda group: points if group == "immich_ml.entries" else []
-    )
-    names = {
-        "Any": Any,
-        "Form": lambda: None,
-        "InferenceEntry": list,
-        "PIPELINE_REQUEST": Parser(),
-        "RefusedError": RefusedError,
-        "ValidationError": ValueError,
-    }
-    exec(patched, names)
-    return names["get_entries"]
-
-
-def test_a_patched_v3_3_runs_the_plugins_entries_behind_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    def take(entries: str) -> tuple[str, list[str]]:
-        return entries.replace(",DOG", ""), ["dog"] * entries.count("DOG")
-
-    def take_cats(entries: str) -> tuple[str, list[str]]:
-        return entries.replace(",CAT", ""), ["cat"] * entries.count("CAT")
-
-    get_entries = patched_get_entries(monkeypatch, [take, take_cats])
-    assert get_entries("a,DOG,b,CAT") == ["a", "b", "dog", "cat"]
-    assert get_entries("a,b") == ["a", "b"]
-    with pytest.raises(RefusedError):
-        get_entries("{")
-
-
-def test_a_patched_v3_3_refuses_what_the_plugin_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(entries: str) -> tuple[str, list[str]]:
-        raise ValueError(entries)
-
-    with pytest.raises(RefusedError):
-        patched_get_entries(monkeypatch, [refuse])("a")
-
-
-def test_a_patched_v3_3_without_a_plugin_parses_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    get_entries = patched_get_entries(monkeypatch, [])
-    assert get_entries("a,b") == ["a", "b"]
-    with pytest.raises(RefusedError):
-        get_entries("{")
 
 
 def test_applying_twice_changes_nothing(any_tree: Path) -> None:

@@ -86,11 +86,13 @@ def test_a_core_face_without_a_person_in_reach_becomes_a_new_one() -> None:
     assert people.person.tolist() == [0, 0, 0, 1, 1, 1]
 
 
-def test_the_nearest_match_with_a_person_decides_not_the_first_person() -> None:
-    people = People(on_a_line(0.0, 0.01, 0.02, 0.3, 0.31, 0.32, 0.2), max_distance=0.2)
+@pytest.mark.parametrize(("place", "person"), [(0.157, 0), (0.163, 1)])
+def test_of_matches_of_two_persons_the_nearest_decides(place: float, person: int) -> None:
+    people = People(on_a_line(0.0, 0.01, 0.02, 0.3, 0.31, 0.32, place), max_distance=0.2)
     people.add([0, 1, 2, 3, 4, 5])
-    people.add([6])  # 0.1 from the second person, 0.18 from the first
-    assert people.person.tolist() == [0, 0, 0, 1, 1, 1, 1]
+    assert people.person.tolist() == [0, 0, 0, 1, 1, 1, NOBODY]
+    people.add([6])  # its three are itself and one of each person, 0.137 and 0.143 away
+    assert people.person[6] == person
 
 
 def test_faces_of_later_photos_of_one_import_count_as_matches_already() -> None:

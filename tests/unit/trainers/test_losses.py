@@ -158,4 +158,8 @@ def test_sub_centres_start_at_shares_of_the_dogs_photos() -> None:
 
 
 def test_a_loss_without_class_weights_has_nothing_to_start() -> None:
-    start_at_centres(view_loss(), at([0]), torch.tensor([0]))
+    loss, views = view_loss(), (at([0, 10, 90, 130]), torch.tensor([0, 0, 1, 1]))
+    before = loss(*views).item()
+    start_at_centres(loss, *views)
+    assert loss(*views).item() == before > 0
+    assert not hasattr(loss, "W")
