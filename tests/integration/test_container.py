@@ -20,7 +20,7 @@ from immich_dog_plugin.pipeline import DogPipeline
 from tests.integration.asking import ask, assert_same_dogs, png
 
 PHOTO = draw_group([0, 1], 0, size=(400, 300)).image
-IN_CONTEXT = ("LICENSE", "pyproject.toml", "artifacts", "harness", "immich_dog_plugin", "patches", DOCKERFILE.name)
+IN_CONTEXT = ("LICENSE", "pyproject.toml", "artifacts", "image", "immich_dog_plugin", "patches", DOCKERFILE.name)
 
 
 @pytest.fixture(scope="module")
