@@ -69,7 +69,12 @@ def running_container(base_image: str, deadline: float = 180) -> Iterator[Contai
     compose = compose_command()
     if compose is None:
         raise ServiceError("There is no Docker Compose", "Install Docker with its Compose plugin")
-    variables = {"HARNESS_BASE_IMAGE": base_image, "HARNESS_PROJECT": PROJECT, "IMMICH_DOGS_CHECKOUT": str(ROOT)}
+    variables = {
+        "HARNESS_BASE_IMAGE": base_image,
+        "HARNESS_PROJECT": PROJECT,
+        "IMMICH_DOGS_CHECKOUT": str(ROOT),
+        "IMMICH_VERSION": "that-of-the-base-image",  # docker-compose.dogs.yml refuses to be read without one
+    }
     command = shlex.join(["env", *(f"{name}={value}" for name, value in variables.items()), *compose])
     files, down = [str(file) for file in COMPOSE_FILES], "down -v"
     executor = DockerComposeExecutor(command, files, PROJECT)
