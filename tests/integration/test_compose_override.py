@@ -32,18 +32,11 @@ services:
 volumes:
   model-cache:
 """
-HWACCEL = """
-services:
-  openvino:
-    devices:
-      - /dev/dri:/dev/dri
-"""
 OVERRIDE = """
 services:
   immich-machine-learning:
-    extends:
-      file: hwaccel.ml.yml
-      service: openvino
+    devices:
+      - /dev/dri:/dev/dri
     image: ghcr.io/immich-app/immich-machine-learning:${IMMICH_VERSION:-release}-openvino
     ports:
       - 3003:3003
@@ -71,7 +64,6 @@ def read(compose: list[str], tmp_path: Path) -> Read:
     """The files as the program reads them together, for the contents of Immich's ``.env``."""
     (tmp_path / "docker-compose.yml").write_text(IMMICH)
     (tmp_path / "docker-compose.override.yml").write_text(OVERRIDE)
-    (tmp_path / "hwaccel.ml.yml").write_text(HWACCEL)
     (tmp_path / "immich-dog-plugin").symlink_to(ROOT)
 
     def read(settings: str, files: str = FILES) -> subprocess.CompletedProcess[str]:
