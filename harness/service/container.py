@@ -146,15 +146,17 @@ def _succeeds(command: Sequence[str]) -> bool:
     return done.returncode == 0
 
 
-def docker(*arguments: str, text: str | None = None) -> str:
+def docker(*arguments: str, text: str | bytes | None = None) -> str:
     """What a command of Docker prints, given ``text`` as its input.
 
     Raises:
         ServiceError: it fails; with what it printed.
     """
+    given = text.encode() if isinstance(text, str) else text
     done = subprocess.run(
-        ["docker", *arguments], input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        ["docker", *arguments], input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
+    printed = done.stdout.decode(errors="replace")
     if done.returncode:
-        raise ServiceError(f"docker {shlex.join(arguments)} failed:\n{done.stdout}", "Read what Docker says above")
-    return done.stdout
+        raise ServiceError(f"docker {shlex.join(arguments)} failed:\n{printed}", "Read what Docker says above")
+    return printed
