@@ -76,17 +76,21 @@ def _http_error(endpoint: str, response: requests.Response) -> ServiceError:
     return ServiceError(cause, "The answer says what is wrong with the request")
 
 
-def upright_bytes(photo: Path) -> bytes:
+def upright_bytes(photo: Path | bytes, name: str | None = None) -> bytes:
     """The photo as Immich's server would send it: upright and in a format that the service reads.
 
     A JPEG that lies upright goes as it is. Anything else is sent as PNG, which keeps every pixel, because the service
     neither turns a photo by its EXIF orientation nor reads HEIC.
 
+    Args:
+        photo: a file, or its content.
+        name: what errors call the photo; the path by default.
+
     Raises:
         PhotoError: it cannot be read.
     """
-    pixels = read_photo(photo)
-    content = photo.read_bytes()
+    pixels = read_photo(photo, name)
+    content = photo if isinstance(photo, bytes) else photo.read_bytes()
     with Image.open(io.BytesIO(content)) as image:
         if image.format == "JPEG" and image.mode in ("RGB", "L") and image.getexif().get(_EXIF_ORIENTATION, 1) == 1:
             return content

@@ -29,6 +29,10 @@ class InstallationError(DogPluginError):
     """An installation whose parts do not fit together."""
 
 
+class DoubtfulInstallationError(InstallationError):
+    """An installation that fits as far as can be seen, and may not be what the user wants."""
+
+
 class MissingPackageError(DogPluginError):
     """A command needs a package that the base install leaves out."""
 

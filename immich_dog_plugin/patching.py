@@ -206,11 +206,20 @@ def find_family(root: Path) -> Family:
 
 def patch_text(family: Family) -> str:
     """The family's patch, a unified diff."""
+    return shipped_text(family.patch)
+
+
+def shipped_text(name: str) -> str:
+    """A file of ``patches/``.
+
+    Raises:
+        PatchError: it is missing.
+    """
     # in the wheel the patches lie in the package; in a checkout beside it
     for folder in (Path(__file__).parent / "patches", Path(__file__).parents[1] / "patches"):
-        if (folder / family.patch).is_file():
-            return (folder / family.patch).read_text("utf-8")
-    raise PatchError(f"The plugin's own file patches/{family.patch} is missing", "Install the plugin again")
+        if (folder / name).is_file():
+            return (folder / name).read_text("utf-8")
+    raise PatchError(f"The plugin's own file patches/{name} is missing", "Install the plugin again")
 
 
 def _read(path: Path) -> bytes:

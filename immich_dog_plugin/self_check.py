@@ -8,10 +8,13 @@ from __future__ import annotations
 import importlib.util
 import platform
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution, entry_points, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from packaging.requirements import Requirement
@@ -19,13 +22,24 @@ from packaging.specifiers import SpecifierSet
 
 from . import patching
 from .contract import TASK
-from .errors import DogPluginError, InstallationError, ModelPackageError
+from .errors import DogPluginError, DoubtfulInstallationError, InstallationError, ModelPackageError
+from .geometry import FloatArray
+from .hardware import check_hardware, providers_ready
 from .manifest import STAGE_NAMES, StageName
 from .model_package import DEFAULT_PACKAGE, ModelPackage, available_packages, find_package
+from .releases import check_release
 from .stages.session import CPU, open_stage, run
 
 DISTRIBUTION = "immich-dog-plugin"
 PLUGIN_GROUP = "immich_ml."  # the patched service asks the entry points of groups that begin so
+
+
+class Verdict(StrEnum):
+    """What a check comes to."""
+
+    OK = "ok"
+    WARNING = "WARNING"
+    FAILED = "FAILED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +49,12 @@ class Finding:
     Attributes:
         part: of the installation.
         detail: what was found, or why it does not fit.
-        fits: whether it does.
+        verdict: whether it fits.
     """
 
     part: str
     detail: str
-    fits: bool
+    verdict: Verdict
 
 
 def check_installation(tree: Path | None = None) -> Iterator[Finding]:
@@ -51,15 +65,18 @@ def check_installation(tree: Path | None = None) -> Iterator[Finding]:
     """
     parts: dict[str, Callable[[], str]] = {"dependencies": check_dependencies}
     if tree is not None:
+        parts |= {"release": check_release, "hardware": check_hardware}
         parts |= {"patch": partial(check_patch, tree), "service": partial(check_service, tree)}
     packages = available_packages()
     parts["models"] = partial(check_default_package, packages)
     parts |= {name: partial(check_package, folder) for name, folder in packages.items()}
     for part, check in parts.items():
         try:
-            yield Finding(part, check(), fits=True)
+            yield Finding(part, check(), Verdict.OK)
+        except DoubtfulInstallationError as error:
+            yield Finding(part, str(error), Verdict.WARNING)
         except DogPluginError as error:
-            yield Finding(part, str(error), fits=False)
+            yield Finding(part, str(error), Verdict.FAILED)
 
 
 def check_dependencies() -> str:
@@ -134,26 +151,41 @@ def check_default_package(packages: Mapping[str, Path]) -> str:
 
 
 def check_package(folder: Path) -> str:
-    """Verify a package and run each of its graphs once, on the CPU: a build has no other device."""
+    """Verify a package, run each of its graphs once, one after the other, and say on what they ran."""
     package = ModelPackage.read(folder)
     package.verify()
-    for stage in STAGE_NAMES:
-        _run_once(package, stage)
-    return f"{package} in {folder}: verified, its {len(STAGE_NAMES)} graphs run"
+    providers = {stage: _run_once(package, stage) for stage in STAGE_NAMES}
+    where = ", ".join(f"{stage} on {provider}" for stage, provider in providers.items())
+    if len(set(providers.values())) == 1:
+        where = f"on {providers[STAGE_NAMES[0]]}"
+    return f"{package} in {folder}: verified, its {len(STAGE_NAMES)} graphs run {where}"
 
 
-def _run_once(package: ModelPackage, stage: StageName) -> None:
+def _run_once(package: ModelPackage, stage: StageName) -> str:
+    """Run a graph on a device that is ready here, else on the CPU; returns the name of the provider."""
+    for provider in providers_ready():
+        with suppress(ModelPackageError):  # a device that is taken or too small is no fault of the package
+            found, output = _run_on(provider, package, stage)
+            break
+    else:
+        found, output = _run_on(CPU, package, stage)
+    if not np.isfinite(output).all():
+        raise ModelPackageError(
+            f"{package.model_path(stage)} answers a grey picture with numbers that are not finite on {found}",
+            "Put another model package there",
+        )
+    return found
+
+
+def _run_on(provider: str, package: ModelPackage, stage: StageName) -> tuple[str, FloatArray]:
+    """What a graph answers to a grey picture, and the provider that ONNX Runtime took for it."""
     spec = package.manifest.stage(stage)
-    session = open_stage(package, stage, [CPU])
+    graph: Any = open_stage(package, stage, [provider])
     grey = np.full((1, 3, spec.input.side, spec.input.side), 0.5, dtype=np.float32)
     try:
-        output = run(session, spec, grey)
+        output = run(graph, spec, grey)
     except Exception as error:  # ONNX Runtime's own exceptions share no base class of their own
         raise ModelPackageError(
             f"{package.model_path(stage)} does not run ({error})", "Put another model package there"
         ) from error
-    if not np.isfinite(output).all():
-        raise ModelPackageError(
-            f"{package.model_path(stage)} answers a grey picture with numbers that are not finite",
-            "Put another model package there",
-        )
+    return graph.get_providers()[0], output

@@ -69,7 +69,12 @@ def running_container(base_image: str, deadline: float = 180) -> Iterator[Contai
     compose = compose_command()
     if compose is None:
         raise ServiceError("There is no Docker Compose", "Install Docker with its Compose plugin")
-    variables = {"HARNESS_BASE_IMAGE": base_image, "HARNESS_PROJECT": PROJECT, "IMMICH_DOGS_CHECKOUT": str(ROOT)}
+    variables = {
+        "HARNESS_BASE_IMAGE": base_image,
+        "HARNESS_PROJECT": PROJECT,
+        "IMMICH_DOGS_CHECKOUT": str(ROOT),
+        "IMMICH_VERSION": "that-of-the-base-image",  # docker-compose.dogs.yml refuses to be read without one
+    }
     command = shlex.join(["env", *(f"{name}={value}" for name, value in variables.items()), *compose])
     files, down = [str(file) for file in COMPOSE_FILES], "down -v"
     executor = DockerComposeExecutor(command, files, PROJECT)
@@ -141,15 +146,17 @@ def _succeeds(command: Sequence[str]) -> bool:
     return done.returncode == 0
 
 
-def docker(*arguments: str, text: str | None = None) -> str:
+def docker(*arguments: str, text: str | bytes | None = None) -> str:
     """What a command of Docker prints, given ``text`` as its input.
 
     Raises:
         ServiceError: it fails; with what it printed.
     """
+    given = text.encode() if isinstance(text, str) else text
     done = subprocess.run(
-        ["docker", *arguments], input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        ["docker", *arguments], input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
+    printed = done.stdout.decode(errors="replace")
     if done.returncode:
-        raise ServiceError(f"docker {shlex.join(arguments)} failed:\n{done.stdout}", "Read what Docker says above")
-    return done.stdout
+        raise ServiceError(f"docker {shlex.join(arguments)} failed:\n{printed}", "Read what Docker says above")
+    return printed

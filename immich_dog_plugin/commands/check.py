@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..self_check import check_installation
+from ..self_check import Verdict, check_installation
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -13,7 +13,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "check",
         help="check an installation: dependencies, models and, inside Immich, the patched service",
         description="Check the plugin's dependencies and run each of its models once. With TREE also check that "
-        "Immich's ML service there is patched and finds the plugin. Exit code 1 if something does not fit.",
+        "Immich's ML service there is patched and finds the plugin, whether its release is a tested one, and what "
+        "hardware it is for. Exit code 1 if something does not fit; a warning does not count.",
     )
     parser.add_argument(
         "tree", nargs="?", type=Path, metavar="TREE", help="the folder that holds immich_ml: /usr/src in the image"
@@ -25,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit code 1 where a part does not fit; the others are still checked."""
     whole = True
     for finding in check_installation(args.tree):
-        print(f"{'ok' if finding.fits else 'FAILED'}: {finding.part}: {finding.detail}")
-        whole = whole and finding.fits
+        # at once: where memory is short the system may end this without a word, and the last line says at what
+        print(f"{finding.verdict}: {finding.part}: {finding.detail}", flush=True)
+        whole = whole and finding.verdict is not Verdict.FAILED
     return 0 if whole else 1

@@ -15,10 +15,12 @@ from ..errors import DogPluginError, MissingPackageError, PhotoError
 from ..model_package import DEFAULT_PACKAGE
 from . import arguments
 
+STDIN = Path("/dev/stdin")
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("predict", help="send photos to a patched Immich ML service and check its answers")
-    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
+    parser.add_argument("photos", nargs="+", type=_photo, metavar="PHOTO", help="a file; - reads the standard input")
     parser.add_argument("--url", required=True, help="the service, such as http://localhost:3003")
     parser.add_argument("--model", default=DEFAULT_PACKAGE, help="model package (default: %(default)s)")
     parser.add_argument(
@@ -45,13 +47,28 @@ def run(args: argparse.Namespace) -> int:
     with requests.Session() as http:
         for photo in args.photos:
             try:
-                answer = predict(http, args.url, upright_bytes(photo), args.model, args.min_score, args.timeout)
+                image = upright_bytes(_standard_input() if photo == STDIN else photo, str(photo))
+                answer = predict(http, args.url, image, args.model, args.min_score, args.timeout)
             except DogPluginError as error:
                 failed += 1
                 _report_failure(photo, error, as_json=args.json)
             else:
                 print(_json(photo, answer) if args.json else _text(photo, answer))
     return 1 if failed else 0
+
+
+def _photo(argument: str) -> Path:
+    return STDIN if argument == "-" else Path(argument)
+
+
+def _standard_input() -> bytes:
+    """All of it, read once: a pipe cannot be read again, as a file is."""
+    content = sys.stdin.buffer.read() if sys.stdin else b""  # there is none where it was closed
+    if not content:
+        raise PhotoError(
+            "Nothing came through the standard input", "Send a photo: … - < PHOTO; docker exec needs -i to hand it on"
+        )
+    return content
 
 
 def _text(photo: Path, answer: DogAnswer) -> str:

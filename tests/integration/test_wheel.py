@@ -15,7 +15,7 @@ from packaging.specifiers import SpecifierSet
 
 from harness.immich_source import run
 from harness.upstream import CURE, uv
-from harness.wheel import ROOT, build_wheel
+from image.build_wheel import ROOT, build_wheel
 
 OF_ITS_MAKER = ("METADATA", "RECORD", "WHEEL", "entry_points.txt")  # compared by what they say, or not at all
 

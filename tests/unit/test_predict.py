@@ -113,6 +113,49 @@ def test_one_bad_photo_does_not_stop_the_others(
     assert len(service.requests) == 1
 
 
+@pytest.mark.parametrize("argument", ["-", "/dev/stdin"])
+def test_a_photo_is_read_from_the_standard_input_once(
+    service: FakeService,
+    photo: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    argument: str,
+) -> None:
+    with photo.open() as standard_input:
+        monkeypatch.setattr(sys, "stdin", standard_input)
+        assert main(["predict", "--url", service.url, argument]) == 0
+    assert "/dev/stdin (40 x 30): 2 dogs" in capsys.readouterr().out
+    ((_, content),) = service.requests
+    assert photo.read_bytes() in content
+
+
+@pytest.mark.parametrize("content", [b"", b"no photo", None], ids=["nothing", "no photo", "closed"])
+def test_what_is_no_photo_on_the_standard_input_is_said(
+    service: FakeService,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    content: bytes | None,
+) -> None:
+    (tmp_path / "input").write_bytes(content or b"")
+    with (tmp_path / "input").open() as standard_input:
+        monkeypatch.setattr(sys, "stdin", None if content is None else standard_input)
+        assert main(["predict", "--url", service.url, "-"]) == 1
+    message = capsys.readouterr().err
+    assert ("/dev/stdin is not an image" if content else "Nothing came through the standard input") in message
+    assert ("docker exec needs -i" in message) is not bool(content)
+    assert not service.requests
+
+
+def test_a_file_called_like_the_sign_for_it_is_a_file(
+    service: FakeService, photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo.rename(photo.with_name("-"))
+    monkeypatch.chdir(photo.parent)
+    assert main(["predict", "--url", service.url, "./-"]) == 0
+    assert capsys.readouterr().out.startswith("- (40 x 30)")
+
+
 def test_an_answer_that_breaks_the_contract_fails(
     service: FakeService, photo: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,10 +17,12 @@ from onnx import numpy_helper
 
 from immich_dog_plugin import self_check
 from immich_dog_plugin.cli import main
-from immich_dog_plugin.errors import InstallationError, ModelPackageError, PatchError
+from immich_dog_plugin.errors import DoubtfulInstallationError, InstallationError, ModelPackageError, PatchError
 from immich_dog_plugin.manifest import STAGE_NAMES
 from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.patching import Inspection, State
+from immich_dog_plugin.stages.session import CPU
+from immich_dog_plugin.stages.session import open_stage as open_real_stage
 
 
 @pytest.fixture
@@ -141,7 +143,29 @@ def test_a_plugin_that_the_service_cannot_load_is_reported_with_the_reason(
 
 
 def test_a_whole_package_is_verified_and_run(package: Path) -> None:
-    assert self_check.check_package(package) == f"tiny-v1 1.0.0 in {package}: verified, its 3 graphs run"
+    assert self_check.check_package(package) == f"tiny-v1 1.0.0 in {package}: verified, its 3 graphs run on {CPU}"
+
+
+def test_a_graph_runs_on_the_device_that_is_ready_and_the_report_says_so(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OnADevice:
+        """A graph that runs where it was asked to."""
+
+        def __init__(self, graph: Any, provider: str) -> None:
+            self.run, self.get_providers = graph.run, lambda: [provider, CPU]
+
+    def open_stage(package: ModelPackage, stage: str, providers: list[str]) -> Any:
+        if (stage, providers) == ("keypoint", ["CUDAExecutionProvider"]):
+            raise ModelPackageError("ONNX Runtime cannot load it (CUDA out of memory)", "Reinstall it")
+        return OnADevice(open_real_stage(package, stage, [CPU]), providers[0])
+
+    monkeypatch.setattr(self_check, "open_stage", open_stage)
+    monkeypatch.setattr(self_check, "providers_ready", lambda: ["CUDAExecutionProvider"])
+    assert self_check.check_package(package).endswith(
+        "its 3 graphs run detection on CUDAExecutionProvider, keypoint on CPUExecutionProvider, "
+        "recognition on CUDAExecutionProvider"
+    )
 
 
 def test_a_flipped_bit_is_found(package: Path) -> None:
@@ -202,6 +226,21 @@ def test_the_command_checks_every_part_and_fails_for_one(
     report = capsys.readouterr().out
     assert "FAILED: dependencies: " in report
     assert "ok: tiny-v1: " in report
+
+
+def test_a_doubt_is_a_warning_that_leaves_the_exit_code_alone(
+    package: Path, metadata: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def doubt() -> str:
+        raise DoubtfulInstallationError("Nobody tried this", "Try it")
+
+    metadata([])
+    monkeypatch.setattr(self_check, "available_packages", lambda: {"tiny-v1": package})
+    for check in ("check_release", "check_hardware", "check_patch", "check_service"):
+        monkeypatch.setattr(self_check, check, lambda *_: "fine")
+    monkeypatch.setattr(self_check, "check_release", doubt)
+    assert main(["check", "/usr/src"]) == 0
+    assert "WARNING: release: Nobody tried this. Try it\nok: hardware: fine\n" in capsys.readouterr().out
 
 
 def test_the_command_refuses_a_tree_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

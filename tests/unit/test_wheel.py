@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.wheel import ROOT, build_wheel
+from image.build_wheel import ROOT, build_wheel
 
 PYPROJECT = """
 [project]

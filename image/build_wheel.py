@@ -1,4 +1,4 @@
-"""The plugin's wheel, built with nothing but Python's standard library: ``python -m harness.wheel FOLDER``.
+"""The plugin's wheel, built with nothing but Python's standard library: ``python -m image.build_wheel FOLDER``.
 
 The image's build uses it: an image of Immich's ML service has neither pip nor a build backend, and building on it must
 not need a package index. ``pyproject.toml`` stays the only description of the wheel; a test compares this one with the
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+WHEEL = b"Wheel-Version: 1.0\nGenerator: image.build_wheel\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
 def build_wheel(folder: Path, root: Path = ROOT) -> Path:
@@ -29,7 +30,7 @@ def build_wheel(folder: Path, root: Path = ROOT) -> Path:
     contents = {
         **_package_files(root, config["tool"]["hatch"]["build"]["targets"]["wheel"]),
         f"{info}/METADATA": _metadata(project),
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: harness.wheel\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/WHEEL": WHEEL,
         f"{info}/entry_points.txt": _entry_points(project),
         **{f"{info}/licenses/{name}": (root / name).read_bytes() for name in project["license-files"]},
     }
@@ -83,7 +84,7 @@ def _record(contents: Mapping[str, bytes]) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m harness.wheel", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m image.build_wheel", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the wheel goes")
     print(build_wheel(parser.parse_args().folder))
 
