@@ -28,7 +28,6 @@ from .package_cache import (
     holds_package,
     is_outdated,
     remove_abandoned,
-    settings_of_the_service,
 )
 from .session import open_session
 
@@ -153,8 +152,7 @@ def to_photo(payload: Image.Image | str, *, is_last: bool = False) -> Pyramid:
             then no longer holds a second copy of the pixels.
 
     Raises:
-        HTTPException: 400, the request brought a text; 422, the photo is larger than the setting allows; 500, a setting
-            is wrong.
+        HTTPException: 400, the request brought a text; 422, the photo is larger than the setting allows.
     """
     if isinstance(payload, str):
         raise HTTPException(400, f"{TASK} needs an image, not a text")
@@ -171,8 +169,7 @@ def to_photo(payload: Image.Image | str, *, is_last: bool = False) -> Pyramid:
 
 
 def _refuse_huge(photo: Image.Image) -> None:
-    with settings_of_the_service():
-        limit = Settings().max_megapixels
+    limit = Settings().max_megapixels  # no model would have loaded if it were wrong
     megapixels = photo.width * photo.height / 1e6
     if megapixels > limit:
         raise HTTPException(

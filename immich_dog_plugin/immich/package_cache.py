@@ -11,8 +11,7 @@ import os.path
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from reprlib import repr as shortened
 
@@ -106,18 +105,11 @@ def remove_abandoned(task_folder: Path) -> None:
                 shutil.rmtree(scratch, ignore_errors=True)
 
 
-@contextmanager
-def settings_of_the_service() -> Iterator[None]:
-    """A setting that is wrong is an HTTP 500 that names it; the service would take it for a fault of the request."""
-    try:
-        yield
-    except ValidationError as error:
-        raise HTTPException(500, setting_error(error)) from error
-
-
 def _available() -> dict[str, Path]:
-    with settings_of_the_service():
+    try:
         return available_packages()
+    except ValidationError as error:  # the service would take it for a fault of the request
+        raise HTTPException(500, setting_error(error)) from error
 
 
 def _identity(package: Path) -> bytes:

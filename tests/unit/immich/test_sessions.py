@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -82,13 +81,28 @@ def test_up_to_v3_2_a_batch_is_split_on_the_provider_that_immich_chose(
 @from_v3_3
 @pytest.mark.usefixtures("service")
 def test_from_v3_3_on_a_graph_is_for_one_row(tiny_package: ModelPackage, tmp_path: Path) -> None:
-    model = Path(os.path.realpath(tmp_path), "model.onnx")
+    model = tmp_path / "model.onnx"
     model.write_bytes(tiny_package.read_graph("recognition"))
     session = open_session(model, "1" * 64)
     rows = np.random.default_rng(0).uniform(size=(3, 3, 64, 64)).astype(np.float32)
     (embeddings,) = session.run(None, {"images": rows})
     (expected,) = OrtSession(model).run(None, {"images": rows})
     np.testing.assert_allclose(embeddings, expected, atol=1e-6)
+
+
+@from_v3_3
+@pytest.mark.usefixtures("service")
+def test_from_v3_3_on_no_session_is_opened_on_what_was_prepared_for_another_model(
+    tiny_package: ModelPackage, tmp_path: Path
+) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(tiny_package.read_graph("recognition"))
+    (tmp_path / "cpu" / "batch1").mkdir(parents=True)
+    open_session(model, "1" * 64)
+    assert not (tmp_path / "cpu").exists()
+    (tmp_path / "cpu" / "batch1").mkdir(parents=True)
+    open_session(model, "1" * 64)
+    assert (tmp_path / "cpu" / "batch1").exists()
 
 
 def test_what_v3_3_prepared_for_another_model_is_discarded(tmp_path: Path) -> None:
