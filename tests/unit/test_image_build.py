@@ -17,6 +17,10 @@ from image.requirements import ROOT, misfits
 
 DOCKERFILE = (ROOT / "Dockerfile.dogs").read_text("utf-8")
 THIS_PYTHON = f'exec {sys.executable} "$@"'
+OLD_PYTHON = f"""case "$1" in
+-c) exec {sys.executable} -c "import sys; sys.version_info = (3, 10, 9); exec(sys.argv[1])" "$2";;
+*) echo Python 3.10.9;;
+esac"""
 RunSteps = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -89,8 +93,8 @@ def test_a_base_that_holds_what_the_plugin_needs_gets_its_wheel_and_nothing_is_s
         ({"python": None}, "has no Python", "an image of Immich's machine learning service"),
         ({"user": 1000}, "runs as user 1000, who may not put the plugin in", "End it with USER root"),
         (
-            {"python": 'case "$1" in -c) exit 1;; esac; echo Python 3.9.2'},
-            "has Python 3.9.2, and the plugin needs Python 3.11 or newer",
+            {"python": OLD_PYTHON},
+            "has Python 3.10.9, and the plugin needs Python 3.11 or newer",
             "an image of Immich's machine learning service",
         ),
         (
