@@ -150,7 +150,7 @@ def made_graphs(
     return graphs | {"8-bit integers": (quantised, spec)}
 
 
-class Crops(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime is not typed
+class Crops(CalibrationDataReader):
     """Crops one by one, as the graph takes them."""
 
     def __init__(self, crops: Sequence[ImageArray], spec: RecognitionSpec) -> None:

@@ -237,7 +237,7 @@ def _good_entry(dice: _Dice, models: list[str]) -> Any:
 def _odd_entry(dice: _Dice, models: list[str]) -> Any:
     """An entry that is wrong in one way, or, to let the others of its request be read too, in none."""
     name = ("modelName", dice.pick(models))
-    values = ("/etc", "../..", "http://127.0.0.1:9/", 0, None, True, [])
+    values: tuple[Any, ...] = ("/etc", "../..", "http://127.0.0.1:9/", 0, None, True, [])
     odd: tuple[Callable[[], Any], ...] = (
         dice.json,
         lambda: [("options", [])],

@@ -7,7 +7,7 @@ every photo of a network of 340 MB, a small one would measure how long its own t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, median
 
@@ -19,7 +19,6 @@ from immich_dog_plugin.geometry import ImageArray
 from immich_dog_plugin.model_package import ModelPackage
 
 OURS = "immich-dog-plugin"
-Timed = Callable[[ImageArray], dict[str, float]]
 Costs = dict[str, dict[str, float]]
 
 
@@ -51,8 +50,8 @@ def compare(
             | {name: peer(photo, dog.repeat(count, axis=0))["pipeline"] for name, peer in others.items()}
             for _ in range(rounds + 1)
         ][1:]
-        for name, cost in by_dogs.items():
-            cost[count] = median(run[name] for run in runs)
+        for name, costs in by_dogs.items():
+            costs[count] = median(run[name] for run in runs)
     return {name: average(rows) for name, rows in samples.items()}, by_dogs
 
 

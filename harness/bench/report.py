@@ -137,8 +137,8 @@ def plot(results: Results, file: Path) -> None:
     totals = [results.costs[name]["pipeline"] for name in names]
     rest = [total - start for total, start in zip(totals, left, strict=True)]
     bars.barh(names, rest, left=left, label="everything else", color="lightgrey")
-    for row, total in enumerate(totals):
-        bars.annotate(f"{total:.0f} ms", (total, row), xytext=(4, 0), textcoords="offset points", va="center")
+    for place, total in enumerate(totals):
+        bars.annotate(f"{total:.0f} ms", (total, place), xytext=(4, 0), textcoords="offset points", va="center")
     bars.set(title="A decoded photo", xlabel="ms", xlim=(0, max(totals) * 1.2))
     bars.legend(loc="lower right", fontsize="small")
 

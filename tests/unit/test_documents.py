@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt  # comes with rich
 from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("artifacts", "docs", "drawn_dogs", "harness", "immich_dog_plugin", "patches", "tests", "trainers")
+FOLDERS = ("artifacts", "docs", "drawn_dogs", "harness", "image", "immich_dog_plugin", "patches", "tests", "trainers")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.md"))])
 CODE = sorted(  # tests make files up
     file

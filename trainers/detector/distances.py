@@ -37,7 +37,7 @@ def face_close_ups(data: Path, folder: Path, random: np.random.Generator) -> Ite
             continue
         photo = read_photo(dog.photo)
         # Where only the face is annotated, the dog goes on around it.
-        box = dog.box if dog.source == "faye" else np.float32([0, 0, photo.shape[1], photo.shape[0]])
+        box = dog.box if dog.source == "faye" else np.array([0, 0, photo.shape[1], photo.shape[0]], dtype=np.float32)
         cut, boxes = cut_out(photo, around(seen, random.uniform(*FACE_PADDING)), box)
         yield made(f"face_{dog.source}_{dog.photo.stem}", cut, boxes, folder)
 
@@ -47,7 +47,7 @@ def far_dogs(
 ) -> Iterator[Example]:
     """The one dog of each example, pasted small into one of ``hosts``, which show none; written to ``folder``."""
     for example in examples:
-        host = read_photo(hosts[random.integers(len(hosts))].file)
+        host = read_photo(hosts[int(random.integers(len(hosts)))].file)
         scene, boxes = far_away(read_photo(example.file), example.boxes[0], host, random)
         yield made(f"far_{example.name}", scene, boxes, folder)
 

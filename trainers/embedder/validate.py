@@ -49,7 +49,7 @@ def figures_of(embeddings: FloatArray, photos: Sequence[IdentityPhoto]) -> Figur
     return {**figures, CROSS_SESSION: figures.get(MANY_DAYS, figures[ALL])}
 
 
-def best_over_days(figures: Mapping[T, Figures]) -> T:
+def best_over_days(figures: Mapping[T, Mapping[str, dict[str, Any]]]) -> T:
     """By dogs on many days: the best TAR at FAR 1 % among those whose error rate is within ``SAME_EER`` of the least.
 
     Over all dogs, what surrounds a dog photographed once would have a say. The earlier of two that are level wins.

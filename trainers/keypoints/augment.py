@@ -88,7 +88,8 @@ def flip(view: View) -> View:
 def turn(view: View, angle: float) -> View:
     """Turn the photo by ``angle`` degrees about the centre of the box, which keeps its place and size."""
     centre = (view.box[:2] + view.box[2:]) / 2
-    matrix = cv2.getRotationMatrix2D((float(centre[0]), float(centre[1])), angle, 1.0)
+    rotation = cv2.getRotationMatrix2D((float(centre[0]), float(centre[1])), angle, 1.0)
+    matrix = np.asarray(rotation, dtype=np.float64)
     points = view.points.copy()
     points[:, :2] = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
     points[view.points[:, 2] == 0] = 0

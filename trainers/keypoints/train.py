@@ -108,7 +108,8 @@ def train_epoch(
     network.backbone.eval()
     total = 0.0
     for images, target in loader:
-        loss = landmark_loss(*network(images.to(memory_format=torch.channels_last)), target)
+        heat, points, visibility = network(images.to(memory_format=torch.channels_last))
+        loss = landmark_loss(heat, points, visibility, target)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), max_norm=5.0)
