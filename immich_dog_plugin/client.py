@@ -10,7 +10,7 @@ import orjson
 from PIL import Image
 
 from .contract import DogAnswer, check_answer, request_entries
-from .errors import ServiceError
+from .errors import MissingPackageError, ServiceError
 from .imaging import read_photo
 
 if TYPE_CHECKING:
@@ -19,6 +19,19 @@ if TYPE_CHECKING:
 _EXIF_ORIENTATION = 0x0112
 _SHOWN_OF_A_BODY = 300  # characters
 _ERRORS_OF_THE_SERVICE = (400, 422, 500)  # it has no other, and answers none as a web page
+
+
+def http_session() -> requests.Session:
+    """A session for ``predict``; close it.
+
+    Raises:
+        MissingPackageError: requests is not installed.
+    """
+    try:
+        import requests
+    except ImportError as error:
+        raise MissingPackageError("requests", "Asking a service") from error
+    return requests.Session()
 
 
 def predict(

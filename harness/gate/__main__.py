@@ -18,6 +18,7 @@ from harness.gate.judge import Outcome
 from harness.gate.photo_set import drawn_photo_set, read_photo_set
 from harness.gate.results import PAGE, RESULTS, Run
 from harness.gate.run import run_gate
+from immich_dog_plugin.client import http_session
 from immich_dog_plugin.errors import DogPluginError
 from immich_dog_plugin.html import require_jinja2
 from immich_dog_plugin.model_package import DEFAULT_PACKAGE, ModelPackage, find_package
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The exit code."""
     args = _parser().parse_args(argv)
     try:
-        require_jinja2(f"Writing {PAGE}")
+        _require_packages()
         package = ModelPackage.read(find_package(args.package))
         photos = read_photo_set(args.test_sets, args.split) if args.test_sets else drawn_photo_set()
         out = args.out / photos.name
@@ -52,6 +53,16 @@ def summary(run: Run) -> str:
         lines.append(f"{run.photo_set.left_out} photos show no dog, or say not which, and were left out")
     lines += [f"  {verdict}" for verdict in run.judgement.verdicts.values()]
     return "\n".join([*lines, str(run.outcome).upper()])
+
+
+def _require_packages() -> None:
+    """Fail before the photos are drawn, not after it.
+
+    Raises:
+        MissingPackageError: jinja2 or requests is not installed.
+    """
+    require_jinja2(f"Writing {PAGE}")
+    http_session().close()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from immich_dog_plugin.errors import ServiceError
 
 Look = Callable[[int, int], int | None]  # dog and photo to the axis along which the embedding lies; None: no dog
 DOGS = 24
+ROOT = Path(__file__).parents[3]
 
 
 def colours_apart(dog: int, photo: int) -> int | None:
@@ -145,3 +148,23 @@ def test_what_cannot_be_measured_is_neither_passed_nor_failed(
     assert main([*arguments, str(tmp_path / "nowhere")]) == 4
     assert "does not exist" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("package", ["requests", "jinja2"])
+def test_without_its_packages_the_command_says_what_to_install(package: str, tmp_path: Path) -> None:
+    without = f"import runpy, sys; sys.modules.update({package}=None, pytest=None)"
+    started = "runpy.run_module('harness.gate', run_name='__main__', alter_sys=True)"
+    command = [
+        sys.executable,
+        "-c",
+        f"{without}; {started}",
+        "--service",
+        "http://localhost:3003",
+        "--out",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 4
+    assert f"pip install {package}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
