@@ -74,6 +74,12 @@ def stages_swapped(package: Path) -> None:
     _save(package, "keypoint", detector)
 
 
+def no_graph(package: Path) -> None:
+    """The detector's file is no graph at all."""
+    (package / "detection" / "model.onnx").write_bytes(b"no graph")
+    _write_checksum(package, "detection")
+
+
 def write_broken_package(folder: Path, package: ModelPackage, breakage: Callable[[Path], None]) -> Path:
     """Copy ``package`` to ``folder/<its name>``, break the copy and return its folder."""
     copy = folder / package.manifest.name

@@ -125,7 +125,7 @@ def test_shrinking_averages_instead_of_picking_pixels() -> None:
 
 def test_a_panorama_is_averaged_too_though_its_height_has_nothing_to_halve() -> None:
     stripes = np.zeros((20, 4000, 3), dtype=np.uint8)
-    stripes[:, np.arange(4000) // 10 % 2 == 0] = 200  # of 10 pixels, which one halving does not mix
+    stripes[:, np.arange(4000) // 7 % 2 == 0] = 200  # of 7 pixels, which one halving does not mix
     assert abs(resize(stripes, 8, 8).astype(int) - 100).max() <= 1
     assert abs(resize(stripes.transpose(1, 0, 2), 8, 8).astype(int) - 100).max() <= 1
 
