@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import requests
 
-from immich_dog_plugin.client import predict, upright_bytes
+from immich_dog_plugin.client import http_session, predict, upright_bytes
 from immich_dog_plugin.contract import DogEntry
 from immich_dog_plugin.evaluation.photos import LabelledPhoto
 from immich_dog_plugin.geometry import largest_box
@@ -34,10 +33,11 @@ def ask(url: str, photos: Iterable[LabelledPhoto], model: str) -> Iterator[Answe
     """Send photo after photo.
 
     Raises:
+        MissingPackageError: requests is not installed.
         PhotoError: a photo cannot be read.
         ServiceError: the service cannot be reached, answers an error, or breaks the contract.
     """
-    with requests.Session() as http:
+    with http_session() as http:
         for photo in photos:
             image = upright_bytes(photo.path)
             answer = predict(http, url, image, model)
