@@ -318,7 +318,7 @@ def test_what_counts_as_this_machine(url: str, is_direct: bool) -> None:
 def test_whatever_a_photo_raises_the_others_are_sent(
     service: FakeService, photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def failing(path: Path) -> bytes:
+    def failing(path: Path, name: str) -> bytes:
         if path.name == "odd.jpg":
             raise RuntimeError("a decoder's own error")
         return path.read_bytes()
