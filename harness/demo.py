@@ -16,6 +16,7 @@ from drawn_dogs.tree import NO_DOG, drawn_files
 from immich_dog_plugin.cli import main as immich_dogs
 from immich_dog_plugin.identify.out_folder import REPORT
 from immich_dog_plugin.scan import scan
+from immich_dog_plugin.spreadsheet import ENCODING, cell_text
 
 OUT = Path("out/demo")
 DOGS, PHOTOS, SCENES = 6, 6, 3
@@ -52,8 +53,8 @@ def draw_photos(folder: Path) -> Path:
 
 def summary(photos: Sequence[str], dogs_csv: Path) -> str:
     """What was found in photos (paths below their folder), in words, and how well the groups agree with subfolders."""
-    with dogs_csv.open(newline="", encoding="utf-8") as file:
-        dogs = list(csv.DictReader(file))
+    with dogs_csv.open(newline="", encoding=ENCODING) as file:
+        dogs = [{column: cell_text(cell) for column, cell in row.items()} for row in csv.DictReader(file)]
     with_dog = {dog["file"] for dog in dogs}
     members: dict[str, list[str]] = defaultdict(list)
     for dog in dogs:

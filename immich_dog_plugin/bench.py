@@ -23,6 +23,7 @@ from .geometry import ImageArray
 from .imaging import read_photo
 from .manifest import STAGE_NAMES
 from .model_package import ModelPackage
+from .parallel import attempt
 from .pipeline import DogPipeline
 from .pyramid import Photo
 from .settings import Settings
@@ -133,43 +134,51 @@ def measure(files: Sequence[Path], package: ModelPackage, rounds: int) -> Measur
         DogPluginError: none of the files is a photo that can be read.
     """
     timed = TimedPipeline(package)
-    rows: list[dict[str, float]] = []
-    sizes: list[float] = []
-    dogs = 0
-    photo_with_dog: ImageArray | None = None
+    rows: list[_Row] = []
     for file in files:
-        try:
-            photo = read_photo(file)
-        except PhotoError as error:
-            print(f"immich-dogs: left out: {error}", file=sys.stderr)
-            continue
-        found = timed.pipeline(photo)  # not timed: the first run of a shape allocates
-        dogs += len(found)
-        if found and photo_with_dog is None:
-            photo_with_dog = photo
-        samples = [{"decode": milliseconds(partial(read_photo, file)), **timed(photo)} for _ in range(rounds)]
-        sizes.append(photo.shape[0] * photo.shape[1] / 1e6)
-        rows.append({name: median(sample[name] for sample in samples) for name in samples[0]})
+        row = attempt(lambda file: _time(file, timed, rounds), file)
+        if isinstance(row, PhotoError):
+            print(f"immich-dogs: left out: {file}: {row}", file=sys.stderr)
+        else:
+            rows.append(row)
     if not rows:
         raise DogPluginError("None of the files is a photo that can be read", "Name a folder that holds photos")
 
     by_dogs = {}
-    if photo_with_dog is not None:
+    with_dog = next((row.file for row in rows if row.dogs), None)
+    if with_dog is not None:
+        photo = read_photo(with_dog)
         for count in DOGS_IN_ONE_PHOTO:
-            by_dogs[count] = median(timed.with_dogs(photo_with_dog, count) for _ in range(rounds + 1))
-    averages = {name: mean(row[name] for row in rows) for name in rows[0]}
+            by_dogs[count] = median(timed.with_dogs(photo, count) for _ in range(rounds + 1))
+    averages = {name: mean(row.costs[name] for row in rows) for name in rows[0].costs}
     return Measurement(
         package=str(package),
         threads=Settings().threads,
         photos=len(rows),
-        megapixels=mean(sizes),
-        dogs=dogs,
+        megapixels=mean(row.megapixels for row in rows),
+        dogs=sum(row.dogs for row in rows),
         decode_ms=averages["decode"],
         graph_ms={stage: averages[stage] for stage in STAGE_NAMES},
         pipeline_ms=averages["pipeline"],
         by_dogs_ms=by_dogs,
         peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    file: Path
+    megapixels: float
+    dogs: int
+    costs: dict[str, float]  # milliseconds: decode, pipeline and each graph
+
+
+def _time(file: Path, timed: TimedPipeline, rounds: int) -> _Row:
+    photo = read_photo(file, "the photo")
+    dogs = len(timed.pipeline(photo))  # not timed: the first run of a shape allocates
+    samples = [{"decode": milliseconds(partial(read_photo, file)), **timed(photo)} for _ in range(rounds)]
+    costs = {name: median(sample[name] for sample in samples) for name in samples[0]}
+    return _Row(file, photo.shape[0] * photo.shape[1] / 1e6, dogs, costs)
 
 
 def milliseconds(call: Callable[[], object]) -> float:

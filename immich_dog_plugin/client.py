@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import orjson
 from PIL import Image
@@ -46,21 +49,52 @@ def predict(
 
     entries = orjson.dumps(request_entries(model, min_score)).decode()
     endpoint = f"{url.rstrip('/')}/predict"
+    proxies = direct(url)
+    proxy = _proxy(http, endpoint, proxies)
+    asked = f"{endpoint}, asked through the proxy {proxy}," if proxy else endpoint
     try:
-        response = http.post(endpoint, data={"entries": entries}, files={"image": image}, timeout=timeout)
+        response = http.post(
+            endpoint, data={"entries": entries}, files={"image": image}, timeout=timeout, proxies=proxies
+        )
     except requests.Timeout as error:
         raise ServiceError(
-            f"{endpoint} did not answer within {timeout:g} s", "Raise --timeout; a first answer loads models"
+            f"{asked} did not answer within {timeout:g} s", "Raise --timeout; a first answer loads models"
         ) from error
     except requests.ConnectionError as error:
-        raise ServiceError(
-            f"{endpoint} cannot be reached ({_reason(error)})", "Check --url and that the service runs"
-        ) from error
+        cure = "Check --url and that the service runs"
+        if proxy:
+            cure += ", or take its host out of the proxy by the variable NO_PROXY"
+        raise ServiceError(f"{asked} cannot be reached ({_reason(error)})", cure) from error
     except requests.RequestException as error:
-        raise ServiceError(f"{endpoint} cannot be asked ({error})", "Check --url: http://HOST:3003") from error
+        raise ServiceError(f"{asked} cannot be asked ({error})", "Check --url: http://HOST:3003") from error
     if not response.ok or _is_web_page(response):
-        raise _http_error(endpoint, response)
+        raise _http_error(asked, response)
     return check_answer(response.content)
+
+
+def direct(url: str) -> dict[str, Any]:
+    """``proxies`` for requests: none for this machine itself, which no proxy can reach; else the environment's."""
+    with suppress(ValueError):  # no URL: requests says so
+        host = urlsplit(url).hostname or ""
+        if host == "localhost" or host.endswith(".localhost") or ip_address(host).is_loopback:
+            return {"http": None, "https": None, "all": None}
+    return {}
+
+
+def _proxy(http: requests.Session, endpoint: str, proxies: dict[str, Any]) -> str | None:
+    """The proxy that requests will take, without its password."""
+    from requests.utils import select_proxy
+
+    try:
+        chosen = select_proxy(
+            endpoint, http.merge_environment_settings(endpoint, dict(proxies), None, None, None)["proxies"]
+        )
+        if not chosen:
+            return None
+        host = urlsplit(chosen if "://" in chosen else f"http://{chosen}")
+        return f"{host.scheme}://{host.netloc.rpartition('@')[2]}"
+    except ValueError:  # no URL: requests says so
+        return None
 
 
 def _reason(error: BaseException) -> str:
@@ -74,9 +108,9 @@ def _is_web_page(response: requests.Response) -> bool:
     return bool(response.headers.get("Content-Type", "").startswith("text/html"))
 
 
-def _http_error(endpoint: str, response: requests.Response) -> ServiceError:
+def _http_error(asked: str, response: requests.Response) -> ServiceError:
     body = f"a web page ({response.reason})" if _is_web_page(response) else response.text.strip() or "(nothing)"
-    cause = f"{endpoint} answered HTTP {response.status_code}: {body[:_SHOWN_OF_A_BODY]}"
+    cause = f"{asked} answered HTTP {response.status_code}: {body[:_SHOWN_OF_A_BODY]}"
     if _is_web_page(response) or response.status_code not in _ERRORS_OF_THE_SERVICE:
         return ServiceError(cause, "Check --url: it is no Immich ML service, whose port is 3003")
     if response.status_code == 500:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,14 +17,20 @@ CONTINUES = "What is done so far is kept: the same command continues from there"
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; it takes the place of ``path`` when the block ends without an error.
+    """Yield a new, empty file beside ``path``; it takes the place of ``path`` when the block ends without an error.
 
     Raises:
         OutputError: the disk is full or the folder cannot be written; an older ``path`` is left as it was.
     """
-    temporary = path.with_name(f".immich-dogs.{os.getpid()}.tmp")
+    # As tempfile.mkstemp: a name that nobody can guess, made only where nothing has it, so that no link that somebody
+    # put there is followed. But with the permissions that every new file gets here, which mkstemp takes away.
+    temporary = path.with_name(f".immich-dogs.{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch(exist_ok=False)
+    except OSError as error:
+        raise output_error(path, error) from error
+    try:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def read_photo(source: Path | bytes, name: str | None = None) -> ImageArray:
         raise PhotoError(f"{name} cannot be read ({error.strerror})", "Check that it exists and may be read") from error
     if not content:
         raise PhotoError(f"{name} is empty (0 bytes)", "Copy it again from its source")
-    with _explained(name, content), _quiet_pillow(), Image.open(io.BytesIO(content)) as image:
+    with _explained(name, content), _quiet_pillow, Image.open(io.BytesIO(content)) as image:
         _refuse_huge(image, name)
         image.seek(0)
         image.load()
@@ -54,12 +55,21 @@ def read_photo(source: Path | bytes, name: str | None = None) -> ImageArray:
 def taken(content: bytes) -> datetime | None:
     """When a photo was taken by its camera's clock (EXIF ``DateTimeOriginal``); ``None`` where it does not say."""
     try:
-        with _quiet_pillow(), Image.open(io.BytesIO(content)) as image:
+        with _quiet_pillow, Image.open(io.BytesIO(content)) as image:
             text = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
             return datetime.strptime(str(text).rstrip("\0"), "%Y:%m:%d %H:%M:%S")
     # Without the tag, with zeros in it, or damaged in one of the many ways of a header.
     except (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, struct.error):
         return None
+
+
+def megapixels(source: Path | bytes) -> float:
+    """The size that a photo's header names, without decoding it; 0 where it cannot be read: ``read_photo`` says why."""
+    try:
+        with _quiet_pillow, Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            return image.width * image.height / 1e6
+    except Exception:  # of whatever kind: a header is read again by who decodes
+        return 0.0
 
 
 def from_pil(image: Image.Image) -> ImageArray:
@@ -92,17 +102,35 @@ def _refuse_huge(image: Image.Image, name: str) -> None:
         )
 
 
-@contextmanager
-def _quiet_pillow() -> Iterator[None]:
-    """Without Pillow's own limit of size (ours is a setting) and its warnings of broken EXIF (then there is none)."""
-    limit = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+class _QuietPillow:
+    """Without Pillow's own limit of size (ours is a setting) and its warnings of broken EXIF (then there is none).
+
+    Both are the process's and not the thread's: the first thread that reads a photo sets them, the last one puts them
+    back, or the limit would come back while another thread still reads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._undo = ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._undo.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+                self._undo.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+                Image.MAX_IMAGE_PIXELS = None
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._undo.close()
+
+
+_quiet_pillow = _QuietPillow()
 
 
 @contextmanager

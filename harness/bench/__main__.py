@@ -1,4 +1,5 @@
-"""`tox -e bench`: times the pipeline beside its bare graphs and two peer-shaped pipelines, then the service under load.
+"""`tox -e bench`: times the pipeline beside its bare graphs and two peer-shaped pipelines, originals beside previews,
+and the service under load.
 
 Takes about a quarter of an hour on two cores, on which nothing else should run. `tox -e bench -- PHOTOS` takes your
 own photos.
@@ -7,27 +8,21 @@ own photos.
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from PIL import Image
-
-from drawn_dogs.photos import draw_dog, draw_group, draw_scene
-from harness.bench import load, pipelines, report
+from harness.bench import load, originals, pipelines, report
+from harness.bench.photos import as_preview, drawn_photos, photos_in
 from harness.service import running_service
 from harness.upstream import checkout, install_plugin
 from immich_dog_plugin.errors import DogPluginError
-from immich_dog_plugin.geometry import ImageArray
 from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.model_package import ModelPackage
-from immich_dog_plugin.scan import scan
 
 RELEASE = "v3.0.3"
-PREVIEW = 1440  # pixels of the longer side: what Immich's server sends
 CLIENTS = (1, 4, 16)
 
 
@@ -60,6 +55,8 @@ def run(folder: Path | None, rounds: int, requests: int) -> report.Results:
     decoded = [read_photo(file) for file in files]
     print(f"Comparing pipelines on {len(photos)} photos", flush=True)
     costs, by_dogs = pipelines.compare(decoded, package, Path("runs/bench"), rounds)
+    print("Comparing originals with previews", flush=True)
+    of_originals = originals.measure(photos, package, rounds)
     upstream = checkout(RELEASE)
     with tempfile.TemporaryDirectory() as scratch:
         tree = upstream.copy(Path(scratch, "tree"), patched=True)
@@ -81,30 +78,9 @@ def run(folder: Path | None, rounds: int, requests: int) -> report.Results:
         there=there,
         loads=loads,
         memory=memory,
+        originals=of_originals,
         growth=load.growth(memory, after=min(1000, requests // 10)),
     )
-
-
-def drawn_photos() -> list[ImageArray]:
-    """Twenty photos of one dog, two of two dogs, two without."""
-    drawn = [draw_dog(number % 6, number) for number in range(20)]
-    drawn += [draw_group([0, 1], 0), draw_group([2, 3], 1), draw_scene(0), draw_scene(1)]
-    return [photo.image for photo in drawn]
-
-
-def photos_in(folder: Path) -> list[ImageArray]:
-    return [read_photo(photo.path) for photo in scan(folder).photos]
-
-
-def as_preview(photo: ImageArray) -> bytes:
-    """A photo as the JPEG preview that Immich's server would send."""
-    image = Image.fromarray(photo)
-    scale = PREVIEW / max(image.size)
-    buffer = io.BytesIO()
-    image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS).save(
-        buffer, "JPEG", quality=80
-    )
-    return buffer.getvalue()
 
 
 if __name__ == "__main__":

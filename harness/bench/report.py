@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from harness.bench.load import Load
+from harness.bench.originals import AGREES, Originals
+from harness.bench.photos import PREVIEW
 from harness.bench.pipelines import OURS, Costs
 from immich_dog_plugin.settings import Settings
 
@@ -28,6 +30,7 @@ class Results:
         loads: the service under more and more clients.
         memory: photos answered so far, resident megabytes of the service.
         growth: of the memory from the 1,000th photo to the last, as a fraction.
+        originals: photos of a telephone's size beside their previews.
     """
 
     date: str
@@ -40,6 +43,7 @@ class Results:
     loads: list[Load]
     memory: list[tuple[int, float]]
     growth: float
+    originals: Originals
 
 
 def machine() -> str:
@@ -70,6 +74,12 @@ def table(results: Results) -> str:
         goals.append((f"{name} / our pipeline", cost["pipeline"] / ours["pipeline"], goal))
     goals.append(("service / pipeline, file to dogs", results.there / results.here, "<= 1.15"))
     goals.append(("memory at the end / after 1,000 photos", 1 + results.growth, "<= 1.02"))
+    originals = results.originals
+    ratio = originals.original_ms / originals.preview_ms
+    goals.append((f"{originals.megapixels:.0f} megapixels / the same photo at {PREVIEW:,} pixels", ratio, "<= 1.4"))
+    agreeing = originals.agreeing / originals.dogs if originals.dogs else float("nan")
+    goals.append((f"dogs whose embeddings agree between the two (cosine >= {AGREES})", agreeing, ">= 0.95"))
+    goals.append((f"peak GB on {originals.huge_megapixels:.0f} megapixels", originals.huge_mb / 1000, "<= 1.2"))
     return "\n".join(
         [
             "# Speed",
@@ -94,6 +104,13 @@ def table(results: Results) -> str:
             "",
             f"A photo from file to dogs: {results.here:.1f} ms in one process, {results.there:.1f} ms asked of the "
             "service (medians, taking turns).",
+            "",
+            f"From file to dogs, {originals.megapixels:.0f} megapixels: {originals.original_ms:.1f} ms; the same "
+            f"photos at {PREVIEW:,} pixels: {originals.preview_ms:.1f} ms. Of {originals.dogs} dogs in the small ones "
+            f"{originals.agreeing} have the same embedding in the large ones.",
+            "",
+            f"`immich-dogs identify` on {originals.identified} of the large ones, report and all: "
+            f"{originals.one_worker_s:.1f} s with one worker, {originals.workers_s:.1f} s with {originals.workers}.",
             "",
             "| clients at once | photos/s | p50 ms | p95 ms |",
             "|---|---|---|---|",

@@ -10,6 +10,7 @@ from typing import Any
 
 import requests
 
+from immich_dog_plugin.client import direct
 from immich_dog_plugin.contract import DogAnswer, check_answer, request_entries
 from immich_dog_plugin.errors import ServiceError
 from immich_dog_plugin.model_package import DEFAULT_PACKAGE
@@ -36,7 +37,7 @@ class Service:
     def answers(self) -> bool:
         """Whether the health check does."""
         try:
-            return requests.get(f"{self.url}/ping", timeout=5).text == "pong"
+            return requests.get(f"{self.url}/ping", timeout=5, proxies=direct(self.url)).text == "pong"
         except requests.RequestException:
             return False
 
@@ -55,7 +56,7 @@ class Service:
             form["text"] = (None, text)
         if image is not None:
             form["image"] = image
-        return requests.post(f"{self.url}/predict", files=form, timeout=timeout)
+        return requests.post(f"{self.url}/predict", files=form, timeout=timeout, proxies=direct(self.url))
 
     def wait_until_it_answers(self, deadline: float, ended: Callable[[], str | None] = lambda: None) -> None:
         """Wait for the health check.

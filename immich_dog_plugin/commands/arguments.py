@@ -23,6 +23,23 @@ def seconds(text: str) -> float:
     return value
 
 
+def count(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """``--workers``, the same for every command that goes through a folder of photos."""
+    parser.add_argument(
+        "--workers",
+        type=count,
+        metavar="NUMBER",
+        help="photos to work on at once (default: as many as keep all cores busy); the results are the same",
+    )
+
+
 def _number(text: str) -> float | None:
     try:
         return float(text)

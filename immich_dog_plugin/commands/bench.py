@@ -8,14 +8,19 @@ from pathlib import Path
 from ..bench import Measurement, measure
 from ..model_package import DEFAULT_PACKAGE, ModelPackage
 from ..scan import scan
+from . import arguments
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("bench", help="time the pipeline and its models on your photos")
     parser.add_argument("photos", type=Path, help="a folder of photos, or one photo")
     parser.add_argument("--model", default=DEFAULT_PACKAGE, metavar="NAME_OR_PATH", help="model package")
-    parser.add_argument("--rounds", type=_positive, default=5, help="times each photo is run (default: %(default)s)")
-    parser.add_argument("--limit", type=_positive, default=50, help="at most this many photos (default: %(default)s)")
+    parser.add_argument(
+        "--rounds", type=arguments.count, default=5, help="times each photo is run (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--limit", type=arguments.count, default=50, help="at most this many photos (default: %(default)s)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -24,13 +29,6 @@ def run(args: argparse.Namespace) -> int:
     files = files[: args.limit]
     print(_table(measure(files, ModelPackage.open(args.model), args.rounds)))
     return 0
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
-    return value
 
 
 def _table(result: Measurement) -> str:

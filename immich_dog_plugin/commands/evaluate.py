@@ -28,6 +28,7 @@ from ..evaluation.report import (
 from ..manifest import Manifest
 from ..model_package import DEFAULT_PACKAGE, ModelPackage
 from ..pipeline import DogPipeline
+from . import arguments
 from .progress import photo_progress
 
 _CHOSE = ("val", "valid", "validation", "dev")
@@ -61,6 +62,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help=f"model package (default: {DEFAULT_PACKAGE}); with --embeddings the one whose thresholds apply",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"write {REPORT} and {FIGURES} there")
+    arguments.add_workers(parser)
     parser.set_defaults(run=run)
 
 
@@ -88,7 +90,7 @@ def _from_photos(args: argparse.Namespace) -> tuple[EmbeddedPhotos, Facts, Manif
     package = ModelPackage.open(args.model or DEFAULT_PACKAGE)
     pipeline = DogPipeline.open(package)
     with photo_progress(len(labelled.photos)) as track:
-        photos = embed_photos(labelled.photos, pipeline, package, track)
+        photos = embed_photos(labelled.photos, pipeline, package, track, args.workers)
     notes = [_thresholds_note(package)]
     if labelled.without_dog_name:
         notes.append(f"Photos in no subfolder: {labelled.without_dog_name}, left out, for nothing names their dog.")

@@ -21,7 +21,7 @@ from ..model_package import DEFAULT_PACKAGE, ModelPackage
 from ..pipeline import DogPipeline
 from ..scan import scan
 from . import arguments
-from .progress import photo_progress
+from .progress import interrupted_by_signals, photo_progress
 
 _EVERY_DOG_UP_TO = 30  # queries on the console; beyond it one a dog, and at most as many rows
 _MAX_FAILURES = 10
@@ -53,6 +53,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="SCORE",
         help="least detection score, 0 to 1 (default: the model package's)",
     )
+    arguments.add_workers(parser)
+    parser.add_argument(
+        "--retry", action="store_true", help="read also the photos over which an earlier run died, one at a time"
+    )
     parser.set_defaults(run=run)
 
 
@@ -63,9 +67,9 @@ def run(args: argparse.Namespace) -> int:
     found = scan(args.photos, exclude=args.out)
     package = ModelPackage.open(args.model)
     pipeline = DogPipeline.open(package)
-    options = Options(args.format or ["npz"], args.cluster, args.min_score)
+    options = Options(args.format or ["npz"], args.cluster, args.min_score, args.workers, args.retry)
     try:
-        with photo_progress(len(found.photos)) as track:
+        with interrupted_by_signals(), photo_progress(len(found.photos)) as track:
             result = identify(found, args.photos, args.out, pipeline, package, options, track)
     except KeyboardInterrupt:
         print(CONTINUES, file=sys.stderr)

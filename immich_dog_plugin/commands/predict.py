@@ -9,10 +9,11 @@ from typing import Any
 
 import orjson
 
-from ..client import predict, upright_bytes
+from ..client import http_session, predict, upright_bytes
 from ..contract import DogAnswer
-from ..errors import DogPluginError, MissingPackageError, PhotoError
+from ..errors import DogPluginError, PhotoError
 from ..model_package import DEFAULT_PACKAGE
+from ..parallel import attempt
 from . import arguments
 
 STDIN = Path("/dev/stdin")
@@ -39,19 +40,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 1 where a photo failed or an answer breaks the contract; the others are still sent."""
-    try:
-        import requests
-    except ImportError as error:
-        raise MissingPackageError("requests", "Asking a service") from error
     failed = 0
-    with requests.Session() as http:
+    with http_session() as http:
+
+        def ask(photo: Path) -> DogAnswer:
+            image = upright_bytes(_standard_input() if photo == STDIN else photo, str(photo))
+            return predict(http, args.url, image, args.model, args.min_score, args.timeout)
+
         for photo in args.photos:
             try:
-                image = upright_bytes(_standard_input() if photo == STDIN else photo, str(photo))
-                answer = predict(http, args.url, image, args.model, args.min_score, args.timeout)
-            except DogPluginError as error:
+                answer: DogAnswer | DogPluginError = attempt(ask, photo)
+            except DogPluginError as error:  # the service's, not the photo's; the next photo may fare better
+                answer = error
+            if isinstance(answer, DogPluginError):
                 failed += 1
-                _report_failure(photo, error, as_json=args.json)
+                _report_failure(photo, answer, as_json=args.json)
             else:
                 print(_json(photo, answer) if args.json else _text(photo, answer))
     return 1 if failed else 0
@@ -90,8 +93,8 @@ def _json(photo: Path, answer: DogAnswer) -> str:
 def _report_failure(photo: Path, error: DogPluginError, *, as_json: bool) -> None:
     if as_json:
         print(_dump({"photo": str(photo), "error": str(error)}))
-    # a PhotoError names its photo itself
-    print(error if isinstance(error, PhotoError) else f"{photo}: {error}", file=sys.stderr)
+    # most of the errors of a photo name it themselves
+    print(error if str(photo) in error.cause else f"{photo}: {error}", file=sys.stderr)
 
 
 def _dump(value: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import EvaluationError
+from ..spreadsheet import ENCODING, cell_text
 from .embedded import EmbeddedPhotos, Texts
 from .pairs import Floats
 
@@ -62,12 +63,12 @@ def _names(dogs: Path, keys: Sequence[str]) -> dict[str, str]:
     """The dog's name of each key that has one."""
     if not dogs.is_file():
         return {key: key.split("/")[0] for key in keys if "/" in key and key.endswith("#0")}
-    with dogs.open(newline="", encoding="utf-8") as table:
-        return {row["key"]: row["name"] for row in csv.DictReader(table)}
+    with dogs.open(newline="", encoding=ENCODING) as table:
+        return {cell_text(row["key"]): cell_text(row["name"]) for row in csv.DictReader(table)}
 
 
 def _read_csv(file: Path) -> EmbeddedPhotos:
-    with file.open(newline="", encoding="utf-8-sig") as table:
+    with file.open(newline="", encoding=ENCODING) as table:
         reader = csv.DictReader(table)
         headings = reader.fieldnames or ()
         columns = sorted((name for name in headings if name.isdecimal()), key=int)

@@ -1,4 +1,4 @@
-"""Photos in, dogs in the store: one photo at a time, so that memory does not grow with the folder."""
+"""Photos in, dogs in the store: a few photos at a time, so that memory does not grow with the folder."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from ..errors import DogPluginError, OutputError, PhotoError
+from ..errors import OutputError, PhotoError
 from ..files import output_error, whole_file
 from ..geometry import ImageArray, largest_box
-from ..imaging import read_photo
+from ..imaging import megapixels, read_photo
+from ..parallel import PhotoWorkers, attempt
 from ..pictures import debug_picture, thumbnail
 from ..pipeline import Dog
 from ..scan import Failure, PhotoFile, Scan
@@ -39,8 +44,33 @@ class FindDogs(Protocol):
 CutDog = Callable[[ImageArray, Dog], Pictures]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysed:
+    """What one photo came to, before it is kept.
+
+    Attributes:
+        content: sha256 of the file's bytes.
+        dogs: in the order of the pipeline; of a photo that the store knows, the store's.
+        thumbnail: JPEG of the photo; empty where the store knows it.
+        pictures: JPEGs of what was embedded, in the order of ``dogs``; none where the store knows the photo.
+        debug: JPEG; ``None`` where the file's debug picture is there already.
+    """
+
+    content: str
+    dogs: list[Dog]
+    thumbnail: bytes = b""
+    pictures: tuple[bytes, ...] = ()
+    debug: bytes | None = None
+
+
+Outcome = Analysed | PhotoError
+
+
 class Analyser:
     """Finds the dogs of photo files, or knows them from the store.
+
+    ``read`` may run in several threads at once and changes nothing but marks in the store; ``keep`` writes, photo after
+    photo in their order, so that a store does not show how many threads there were.
 
     Args:
         find: the pipeline.
@@ -48,43 +78,76 @@ class Analyser:
         store: where the results are kept; a photo that is there is not computed again.
         min_score: least detection score that counts.
         debug: folder of the debug pictures, which mirrors the photos' folder.
+        workers: whose memory the photos share.
+        retry: read also the photos over which an earlier run died, each while no other is read.
 
     Attributes:
         computed: how many photos were analysed; the others were known.
         undrawn: files whose name the debug picture cannot have; their dogs count all the same.
     """
 
-    def __init__(self, find: FindDogs, cut: CutDog, store: Store, min_score: float, debug: Path) -> None:
+    def __init__(
+        self,
+        find: FindDogs,
+        cut: CutDog,
+        store: Store,
+        min_score: float,
+        debug: Path,
+        workers: PhotoWorkers,
+        *,
+        retry: bool = False,
+    ) -> None:
         self._find = find
         self._cut = cut
         self._store = store
         self._min_score = min_score
         self._debug = debug
+        self._workers = workers
+        self._retry = retry
         self._drawn = store.drawn()
+        self._claiming = threading.Lock()
+        self._claims: dict[str, Future[Outcome]] = {}  # contents that a thread works on, and those that failed
         self.computed = 0
         self.undrawn: list[Failure] = []
 
-    def __call__(self, file: PhotoFile) -> int:
-        """The id in the store of a file's photo, analysed now or before.
+    def read(self, file: PhotoFile) -> Outcome | Future[Outcome]:
+        """What a photo comes to; a future where another thread works on an identical file.
 
         Raises:
-            PhotoError: the photo cannot be read or analysed; nothing is kept of it, so the next run tries again.
+            PhotoError: the file cannot be read.
+            OutputError: the store cannot be used.
+        """
+        content = _digest(file.path)
+        with self._claiming:
+            if content in self._claims:
+                return self._claims[content]
+            photo = self._store.find(content)
+            if photo is not None and self._drawn.get(file.key) == photo and self._debug_path(file.key).exists():
+                return Analysed(content, [])
+            claim = self._claims[content] = Future()
+        try:
+            outcome = attempt(lambda file: self._analyse(file, content, photo), file)
+        except BaseException as error:
+            claim.set_exception(error)
+            raise
+        claim.set_result(outcome)
+        return outcome
+
+    def keep(self, file: PhotoFile, analysed: Analysed) -> int:
+        """Put what ``read`` found into the store and the debug folder; returns the photo's id in the store.
+
+        Raises:
             OutputError: the disk is full, or the output folder cannot be written.
         """
-        content = _read(file.path)
-        digest = hashlib.sha256(content).hexdigest()
-        photo = self._store.find(digest)
-        if photo is not None and self._drawn.get(file.key) == photo and self._debug_path(file.key).exists():
-            return photo
-        image = read_photo(content, "the file")
+        photo = self._store.find(analysed.content)
         if photo is None:
-            dogs = self._find_dogs(image)
-            pictures = [thumbnail(self._cut(image, dog)[0]) for dog in dogs]
-            photo = self._store.add(digest, thumbnail(image), zip(dogs, pictures, strict=True))
+            dogs = zip(analysed.dogs, analysed.pictures, strict=True)
+            photo = self._store.add(analysed.content, analysed.thumbnail, dogs)
             self.computed += 1
-        else:
-            dogs = [stored.dog for stored in self._store.dogs(photo)]
-        self._draw(file.key, photo, image, dogs)
+        with self._claiming:  # from now on the store knows it
+            self._claims.pop(analysed.content, None)
+        if analysed.debug is not None:
+            self._draw(file.key, photo, analysed.debug)
         return photo
 
     def forget_others(self, keys: Iterable[str]) -> None:
@@ -98,20 +161,31 @@ class Analyser:
                 raise output_error(path, error) from error
         self._store.forget_drawn(stale)
 
-    def _find_dogs(self, image: ImageArray) -> list[Dog]:
-        try:
-            return self._find(image, self._min_score)
-        except DogPluginError:
-            raise
-        # Whatever a runtime stumbles over in one photo (out of memory, say) is no reason to lose the others.
-        except Exception as error:
-            raise PhotoError(f"the photo could not be analysed ({error})", "Report it as a bug") from error
+    def _analyse(self, file: PhotoFile, content: str, photo: int | None) -> Analysed:
+        suspect = content in self._store.suspects
+        if suspect and not self._retry:
+            raise PhotoError(
+                "it was being read when an earlier run died, so it was left out",
+                "With --retry it is tried again",
+            )
+        room = self._workers.room(megapixels(file.path), alone=suspect)
+        with room, self._store.reading(content, file.key):
+            image = read_photo(_read(file.path), "the file")
+            if photo is not None:
+                dogs = [stored.dog for stored in self._store.dogs(photo)]
+                return Analysed(content, dogs, debug=self._debug_picture(image, dogs))
+            dogs = self._find(image, self._min_score)
+            pictures = tuple(thumbnail(self._cut(image, dog)[0]) for dog in dogs)
+            return Analysed(content, dogs, thumbnail(image), pictures, self._debug_picture(image, dogs))
 
-    def _draw(self, key: str, photo: int, image: ImageArray, dogs: list[Dog]) -> None:
+    def _debug_picture(self, image: ImageArray, dogs: list[Dog]) -> bytes:
+        return debug_picture(image, dogs, [self._cut(image, dog) for dog in dogs])
+
+    def _draw(self, key: str, photo: int, picture: bytes) -> None:
         path = self._debug_path(key)
         try:
             with whole_file(path) as temporary:
-                temporary.write_bytes(debug_picture(image, dogs, [self._cut(image, dog) for dog in dogs]))
+                temporary.write_bytes(picture)
         except OutputError as error:
             if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in _ODD_NAME):
                 raise
@@ -128,24 +202,34 @@ class Analyser:
         return photo.with_name(stem + _DEBUG_SUFFIX)
 
 
-def analyse(found: Scan, analyser: Analyser, store: Store, dimension: int, track: Callable[[int], None]) -> Collection:
+def analyse(
+    found: Scan,
+    analyser: Analyser,
+    workers: PhotoWorkers,
+    store: Store,
+    dimension: int,
+    track: Callable[[int], None],
+) -> Collection:
     """Analyse every photo of a scan; a photo that fails is noted and the others still run.
 
     Args:
         found: the photos.
         analyser: what to do with each.
+        workers: that do it.
         store: where ``analyser`` keeps its results.
         dimension: length of an embedding.
         track: told after each photo how many have failed so far.
     """
     files_of: dict[int, list[PhotoFile]] = {}
     failures = list(found.failures)
-    for file in found.photos:
-        try:
-            files_of.setdefault(analyser(file), []).append(file)
-        except PhotoError as error:
-            failures.append(Failure(file.key, str(error)))
-        track(len(failures) + len(analyser.undrawn))
+    with closing(workers.map(found.photos, analyser.read)) as results:
+        for file, result in results:
+            outcome = result.result() if isinstance(result, Future) else result
+            if isinstance(outcome, PhotoError):
+                failures.append(Failure(file.key, str(outcome)))
+            else:
+                files_of.setdefault(analyser.keep(file, outcome), []).append(file)
+            track(len(failures) + len(analyser.undrawn))
     analyser.forget_others(file.key for files in files_of.values() for file in files)
     sightings: list[Sighting] = []
     embeddings = []
@@ -188,14 +272,27 @@ def _sightings(photo: Photo, dogs: list[StoredDog]) -> list[Sighting]:
     ]
 
 
-def _read(path: Path) -> bytes:
-    try:
+def _digest(path: Path) -> str:
+    """sha256 of a file's bytes, which are not held in memory: a photo that is known need not be."""
+    with _explained(path):
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise PhotoError("the file is no regular file", "Remove it")
+            raise PhotoError("the file is no regular file", "Leave it out")
         if status.st_size > _MAX_FILE_BYTES:
-            raise PhotoError(f"the file has {status.st_size / 1e9:.1f} GB, more than any photo", "Remove it")
+            raise PhotoError(f"the file has {status.st_size / 1e9:.1f} GB, more than any photo", "Leave it out")
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(path: Path) -> bytes:
+    with _explained(path):
         return path.read_bytes()
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         if path.is_symlink():
             raise PhotoError("the link leads to no file", "Remove the link, or put its target back") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import pickle
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 from ..calibration import Calibration
 from ..files import whole_file
 from ..geometry import FloatArray
+from ..spreadsheet import text_cell, write_table
 from .collection import Collection
 from .grouping import Labels
 from .neighbours import most_similar, similarity_blocks
@@ -64,24 +64,22 @@ def write_embeddings(folder: Path, collection: Collection, formats: Sequence[str
 
 def write_dogs(folder: Path, collection: Collection, groups: Labels) -> None:
     """``dogs.csv``: a row for each dog of each file, with its group (0: none), name, box, score and crop."""
-    with whole_file(folder / "dogs.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["key", "file", "dog", "group", "name", "x1", "y1", "x2", "y2", "score", "crop"])
-        for sighting, group in zip(collection.sightings, groups, strict=True):
-            box = [f"{value:.1f}" for value in sighting.box]
-            for name, key in zip(sighting.photo.files, sighting.keys, strict=True):
-                table.writerow(
-                    [
-                        key,
-                        name,
-                        sighting.number,
-                        group + 1,
-                        sighting.name or "",
-                        *box,
-                        f"{sighting.score:.4f}",
-                        sighting.crop,
-                    ]
-                )
+    headings = ["key", "file", "dog", "group", "name", "x1", "y1", "x2", "y2", "score", "crop"]
+    rows = (
+        [
+            text_cell(key),
+            text_cell(name),
+            sighting.number,
+            group + 1,
+            text_cell(sighting.name or ""),
+            *(f"{value:.1f}" for value in sighting.box),
+            f"{sighting.score:.4f}",
+            sighting.crop,
+        ]
+        for sighting, group in zip(collection.sightings, groups, strict=True)
+        for name, key in zip(sighting.photo.files, sighting.keys, strict=True)
+    )
+    write_table(folder / "dogs.csv", headings, rows)
 
 
 def write_similarity(folder: Path, collection: Collection, calibration: Calibration | None = None) -> int | None:
@@ -95,13 +93,18 @@ def write_similarity(folder: Path, collection: Collection, calibration: Calibrat
     """
     everything = len(collection.sightings) <= ALL_PAIRS_UP_TO
     pairs = _all_pairs(collection) if everything else _nearest_pairs(collection)
-    keys = [sighting.key for sighting in collection.sightings]
-    with whole_file(folder / "similarity.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["dog", "other_dog", "cosine", *(["probability"] if calibration else [])])
-        for first, second, cosine in pairs:
-            probability = [f"{calibration.probability(cosine):.4f}"] if calibration else []
-            table.writerow([keys[first], keys[second], f"{cosine:.4f}", *probability])
+    keys = [text_cell(sighting.key) for sighting in collection.sightings]
+    headings = ["dog", "other_dog", "cosine", *(["probability"] if calibration else [])]
+    rows = (
+        [
+            keys[first],
+            keys[second],
+            f"{cosine:.4f}",
+            *([f"{calibration.probability(cosine):.4f}"] if calibration else []),
+        ]
+        for first, second, cosine in pairs
+    )
+    write_table(folder / "similarity.csv", headings, rows)
     return None if everything else NEIGHBOURS_BEYOND
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..geometry import ImageArray
 from ..html import require_jinja2
 from ..model_package import ModelPackage
+from ..parallel import PhotoWorkers
 from ..pipeline import Dog, cut
 from ..scan import STORE, Scan
 from ..stages.embedder import Pictures
@@ -31,11 +32,15 @@ class Options:
         formats: of the embeddings, keys of ``EMBEDDING_FORMATS``.
         cluster: a key of ``grouping.METHODS``.
         min_score: least detection score that counts; the model package's by default.
+        workers: photos that are worked on at once; by the machine where it is ``None``. The results are the same.
+        retry: read also the photos over which an earlier run died.
     """
 
     formats: Sequence[str] = ("npz",)
     cluster: str = "hdbscan"
     min_score: float | None = None
+    workers: int | None = None
+    retry: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,9 +103,11 @@ def identify(
     def cut_dog(photo: ImageArray, dog: Dog) -> Pictures:
         return cut(photo, dog.box, dog.keypoints, dog.crop, manifest.crop, manifest.recognition.input.side)
 
-    with Store(out / STORE, package.fingerprint, min_score) as store:
-        analyser = Analyser(pipeline, cut_dog, store, min_score, out / DEBUG)
-        collection = analyse(found, analyser, store, manifest.recognition.dimension, track)
+    dimension = manifest.recognition.dimension
+    workers = PhotoWorkers(options.workers)
+    with Store(out / STORE, package.fingerprint, min_score, dimension) as store:
+        analyser = Analyser(pipeline, cut_dog, store, min_score, out / DEBUG, workers, retry=options.retry)
+        collection = analyse(found, analyser, workers, store, dimension, track)
         embeddings, photos = collection.embeddings, collection.photo_ids
         groups = group(embeddings, photos, options.cluster, manifest.thresholds.same_dog)
         accuracy = name_accuracy(embeddings, photos, [sighting.name for sighting in collection.sightings])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -12,9 +13,11 @@ from typing import Self
 import numpy as np
 
 from ..errors import OutputError
-from ..files import CONTINUES, disk_full, output_error
+from ..files import output_error
 from ..geometry import FloatArray
+from ..manifest import Crop
 from ..pipeline import Dog
+from .store_errors import damaged, start_anew, store_error
 
 _SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -43,6 +46,13 @@ CREATE TABLE drawn (             -- which photo each picture in debug/ shows
     photo INTEGER NOT NULL
 );
 """
+# Beside the version's schema: the stores of earlier runs get it too.
+_READING = """
+CREATE TABLE IF NOT EXISTS reading (  -- photos in work: what is left here, a process died over
+    content TEXT PRIMARY KEY,         -- sha256 of the file's bytes
+    key TEXT NOT NULL                 -- the file that was read
+)
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,37 +67,53 @@ class StoredDog:
 class Store:
     """The photos of one model package and one least detection score. Every photo is committed by itself.
 
+    Several threads may use it.
+
     Args:
         path: the SQLite file; made where it does not exist.
         model: fingerprint of the model package.
         min_score: least detection score that counts.
+        dimension: length of an embedding.
+
+    Attributes:
+        suspects: photos that an earlier run was reading when its process died: the file's key by the content.
 
     Raises:
-        OutputError: cannot be written, is in use by another run, is not a store, or the disk is full.
+        OutputError: cannot be written or locked, is in use by another run, is not a store, or the disk is full.
     """
 
-    def __init__(self, path: Path, model: str, min_score: float) -> None:
+    def __init__(self, path: Path, model: str, min_score: float, dimension: int) -> None:
         self._path = path
         self._model = model
         self._min_score = min_score
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise output_error(path.parent, error) from error
-        with self._explained():
-            self._connection = sqlite3.connect(path, timeout=1, isolation_level=None)
+        self._dimension = dimension
+        self._lock = threading.RLock()
+        self._marked: set[str] = set()
+        self._new = _create(path)
         try:
             with self._explained():
-                self._prepare()
+                self._connection = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
+            try:
+                with self._explained():
+                    self._prepare()
+                    self.suspects: dict[str, str] = dict(self._connection.execute("SELECT content, key FROM reading"))
+            except OutputError:
+                self._connection.close()
+                raise
         except OutputError:
-            self._connection.close()
+            if self._untouched():
+                path.unlink(missing_ok=True)
             raise
+        self._new = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._connection.close()
+        with self._lock:
+            with suppress(sqlite3.Error):  # the process did not die over what is still read, it gives up
+                self._connection.executemany("DELETE FROM reading WHERE content = ?", [(one,) for one in self._marked])
+            self._connection.close()
 
     def find(self, content: str) -> int | None:
         """The id of the photo with this content, ``None`` if it has not been analysed."""
@@ -117,20 +143,7 @@ class Store:
         query = "SELECT id, number, box, score, keypoints, crop, embedding FROM dogs WHERE photo = ? ORDER BY number"
         with self._explained():
             rows = self._connection.execute(query, (photo,)).fetchall()
-        return [
-            StoredDog(
-                id,
-                number,
-                Dog(
-                    _floats(box),
-                    score,
-                    None if points is None else _floats(points).reshape(-1, 3),
-                    crop,
-                    _floats(embedding),
-                ),
-            )
-            for id, number, box, score, points, crop, embedding in rows
-        ]
+        return [StoredDog(id, number, self._dog(*columns)) for id, number, *columns in rows]
 
     def dog_thumbnail(self, dog: int) -> bytes:
         """The JPEG of a dog's crop, by the dog's id."""
@@ -153,14 +166,43 @@ class Store:
         with self._explained():
             self._connection.executemany("DELETE FROM drawn WHERE key = ?", [(key,) for key in keys])
 
+    @contextmanager
+    def reading(self, content: str, key: str) -> Iterator[None]:
+        """Mark a photo while it is read and analysed; if the process dies, the mark stays (see ``suspects``)."""
+        with self._explained():
+            self._marked.add(content)
+            self._connection.execute("INSERT OR REPLACE INTO reading (content, key) VALUES (?, ?)", (content, key))
+        try:
+            yield
+        finally:
+            with self._explained():
+                self._connection.execute("DELETE FROM reading WHERE content = ?", (content,))
+                self._marked.discard(content)
+
     def _one(self, query: str, id: int) -> bytes:
         with self._explained():
             value: bytes = self._connection.execute(query, (id,)).fetchone()[0]
         return value
 
+    def _dog(self, box: bytes, score: float, points: bytes | None, crop: Crop, embedding: bytes) -> Dog:
+        try:
+            keypoints = None if points is None else _floats(points, 15).reshape(5, 3)
+            return Dog(_floats(box, 4), score, keypoints, crop, _floats(embedding, self._dimension))
+        except (ValueError, TypeError) as error:  # too short or too long, or no bytes at all
+            raise damaged(self._path, str(error)) from error
+
+    def _untouched(self) -> bool:
+        """Whether this run has just made the file and nobody has written to it: another run would have within the
+        second that is waited for its lock."""
+        with suppress(OSError):
+            return self._new and self._path.stat().st_size == 0
+        return False
+
     def _prepare(self) -> None:
         # Two runs on one store would compute every photo twice: the first keeps the lock until it ends.
         self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        # A photo is three commits. With a write-ahead log none of them waits for the disk; what is committed outlives
+        # the process, however it ends, and the store outlives a power cut, if not the last photos before it.
         self._connection.execute("PRAGMA synchronous = NORMAL")
         with self._transaction("EXCLUSIVE") as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -169,10 +211,9 @@ class Store:
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
             elif version != _SCHEMA_VERSION:
-                raise OutputError(
-                    f"{self._path} was written by another version of immich-dogs",
-                    _start_anew(self._path),
-                )
+                raise OutputError(f"{self._path} was written by another version of immich-dogs", start_anew(self._path))
+            connection.execute(_READING)
+        self._connection.execute("PRAGMA journal_mode = WAL")
 
     @contextmanager
     def _transaction(self, kind: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
@@ -187,30 +228,26 @@ class Store:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise _output_error(self._path, error) from error
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise store_error(self._path, error, new=self._untouched()) from error
 
 
-def _output_error(path: Path, error: sqlite3.Error) -> OutputError:
-    """The error for a user out of SQLite's."""
-    name = getattr(error, "sqlite_errorname", "")
-    if name.startswith("SQLITE_FULL"):
-        return disk_full(path)
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return OutputError(f"{path} is in use by another run", "Wait until it ends, or choose another folder by --out")
-    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return OutputError(f"{path} is damaged or no store of immich-dogs ({error})", _start_anew(path))
-    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
-        return OutputError(
-            f"{path} cannot be written ({error})", "Check its permissions, or choose another folder by --out"
-        )
-    return OutputError(f"{path} cannot be used ({error})", f"Check the disk. {CONTINUES}")
-
-
-def _start_anew(path: Path) -> str:
-    return f"Choose another folder by --out, or delete what the earlier run left in {path.parent}"
+def _create(path: Path) -> bool:
+    """Make an empty store unless there is one; whether there was none."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(path.parent, error) from error
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise output_error(path, error) from error
+    return True
 
 
 def _columns(dog: Dog) -> tuple[bytes, float, bytes | None, str, bytes]:
@@ -222,5 +259,8 @@ def _bytes(values: FloatArray) -> bytes:
     return np.ascontiguousarray(values, dtype="<f4").tobytes()
 
 
-def _floats(content: bytes) -> FloatArray:
-    return np.frombuffer(content, dtype="<f4").astype(np.float32)
+def _floats(content: bytes, count: int) -> FloatArray:
+    values = np.frombuffer(content, dtype="<f4").astype(np.float32)
+    if len(values) != count:
+        raise ValueError(f"{len(values)} numbers where {count} should be")
+    return values

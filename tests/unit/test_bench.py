@@ -7,6 +7,7 @@ from PIL import Image
 
 from immich_dog_plugin.bench import measure
 from immich_dog_plugin.cli import main
+from immich_dog_plugin.geometry import ImageArray
 from immich_dog_plugin.model_package import ModelPackage
 from tests.tiny_package import red_dog_photo
 
@@ -35,3 +36,18 @@ def test_a_folder_without_photos_is_an_error(
 ) -> None:
     assert main(["bench", str(tmp_path), "--model", str(tiny_package.path)]) == 1
     assert "holds no photo" in capsys.readouterr().err
+
+
+def test_whatever_one_photo_raises_the_others_are_measured(
+    tiny_package: ModelPackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read(file: Path, name: str | None = None) -> ImageArray:
+        if file.name == "odd.png":
+            raise RuntimeError("a decoder's own error")
+        return red_dog_photo([(64, 32, 96, 64)])
+
+    monkeypatch.setattr("immich_dog_plugin.bench.read_photo", read)
+    assert measure([tmp_path / "odd.png", tmp_path / "dog.png"], tiny_package, rounds=1).photos == 1
+    message = capsys.readouterr().err
+    assert "odd.png" in message
+    assert "a decoder's own error" in message

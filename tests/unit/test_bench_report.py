@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.bench import load, pipelines, report
 from harness.bench.load import Load
+from harness.bench.originals import Originals
 from harness.bench.pipelines import OURS
 
 PEERS = ("large", "medium")
@@ -29,6 +31,7 @@ def results(**changes: object) -> report.Results:
         "loads": [Load(1, 20.0, 50.0, 60.0), Load(4, 30.0, 130.0, 200.0)],
         "memory": [(500, 300.0), (1000, 400.0), (2000, 404.0)],
         "growth": 0.01,
+        "originals": Originals(12.1, 60.0, 48.0, 40, 39, 182.0, 900.0, 24, 9.0, 2, 6.0),
     }
     return report.Results(**{**known, **changes})  # type: ignore[arg-type]
 
@@ -40,11 +43,23 @@ def test_the_table_sets_each_goal_beside_what_was_reached() -> None:
     assert "| medium / our pipeline | 4 | >= 2 |" in lines
     assert "| service / pipeline, file to dogs | 1.100 | <= 1.15 |" in lines
     assert "| memory at the end / after 1,000 photos | 1.010 | <= 1.02 |" in lines
+    assert "| 12 megapixels / the same photo at 1,440 pixels | 1.25 | <= 1.4 |" in lines
+    assert "| dogs whose embeddings agree between the two (cosine >= 0.98) | 0.975 | >= 0.95 |" in lines
+    assert "| peak GB on 182 megapixels | 0.900 | <= 1.2 |" in lines
     assert f"| {OURS} | 22.0 | 10.0 | 4.0 | 6.0 | 2.0 | 1.0 | 2.0 | 4.0 | 8.0 |" in lines
 
 
 def test_what_is_no_graph_is_everything_else() -> None:
     assert "| large | 440.0 | 40.0 | 0.0 | 398.0 | 2.0 | 1.0 | 2.0 | 4.0 | 8.0 |" in report.table(results())
+
+
+def test_workers_are_set_beside_one() -> None:
+    assert "on 24 of the large ones, report and all: 9.0 s with one worker, 6.0 s with 2." in report.table(results())
+
+
+def test_no_dog_at_all_is_no_agreement() -> None:
+    nothing = replace(results().originals, dogs=0, agreeing=0)
+    assert "| nan | >= 0.95 |" in report.table(results(originals=nothing))
 
 
 def test_results_are_written_as_table_plot_and_json(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from harness.service import Service
 from immich_dog_plugin.cli import main
-from immich_dog_plugin.client import upright_bytes
+from immich_dog_plugin.client import direct, upright_bytes
 from immich_dog_plugin.errors import PhotoError
 from tests.unit.test_contract import good_answer
 
@@ -247,6 +248,86 @@ def test_a_value_out_of_range_is_wrong_usage(
         main(["predict", "--url", "http://127.0.0.1:9", option, value, str(photo)])
     assert caught.value.code == 2
     assert f"argument {option}: '{value}' {complaint}" in capsys.readouterr().err
+
+
+@pytest.fixture
+def no_proxy_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.mark.usefixtures("no_proxy_yet")
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_this_machine_is_not_asked_through_a_proxy(
+    service: FakeService, photo: Path, monkeypatch: pytest.MonkeyPatch, variable: str, host: str
+) -> None:
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    assert main(["predict", "--url", f"http://{host}:{service.server_port}", str(photo)]) == 0
+    assert Service(f"http://{host}:{service.server_port}").predict({}, image=b"x").status_code == 200
+
+
+@pytest.mark.usefixtures("no_proxy_yet")
+def test_another_machine_is_asked_through_the_proxy_and_a_failure_says_so(
+    photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable, value in (
+        ("http_proxy", "http://me:secret@127.0.0.1:9"),
+        ("HTTP_PROXY", "127.0.0.1:9"),
+        ("all_proxy", "http://127.0.0.1:9"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, value)
+            assert main(["predict", "--url", "http://immich.example:3003", str(photo)]) == 1
+        message = capsys.readouterr().err
+        assert "/predict, asked through the proxy http://127.0.0.1:9, cannot be reached (Connection refused)" in message
+        assert "NO_PROXY" in message
+        assert "secret" not in message
+
+
+@pytest.mark.usefixtures("no_proxy_yet")
+def test_an_answer_that_the_proxy_gives_is_said_to_come_through_it(
+    service: FakeService, photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("http_proxy", service.url)
+    service.status, service.body = 403, "Forbidden"
+    assert main(["predict", "--url", "http://immich.example:3003", str(photo)]) == 1
+    assert f"asked through the proxy {service.url}, answered HTTP 403: Forbidden" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "is_direct"),
+    [
+        ("http://localhost:3003", True),
+        ("http://ml.localhost:3003", True),
+        ("http://127.8.9.10:3003", True),
+        ("http://[::1]:3003", True),
+        ("https://LOCALHOST", True),
+        ("http://192.168.1.2:3003", False),
+        ("http://localhost.example.org", False),
+        ("http://immich-machine-learning:3003", False),
+        ("http://[::1", False),
+        ("", False),
+    ],
+)
+def test_what_counts_as_this_machine(url: str, is_direct: bool) -> None:
+    assert bool(direct(url)) == is_direct
+
+
+def test_whatever_a_photo_raises_the_others_are_sent(
+    service: FakeService, photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(path: Path, name: str) -> bytes:
+        if path.name == "odd.jpg":
+            raise RuntimeError("a decoder's own error")
+        return path.read_bytes()
+
+    monkeypatch.setattr("immich_dog_plugin.commands.predict.upright_bytes", failing)
+    assert main(["predict", "--url", service.url, "--json", "odd.jpg", str(photo)]) == 1
+    captured = capsys.readouterr()
+    assert [("error" in json.loads(line)) for line in captured.out.splitlines()] == [True, False]
+    assert "odd.jpg: the photo could not be analysed (RuntimeError: a decoder's own error)" in captured.err
 
 
 def test_without_requests_the_command_names_what_to_install(

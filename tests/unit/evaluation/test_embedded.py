@@ -13,7 +13,7 @@ from immich_dog_plugin.errors import EvaluationError
 from immich_dog_plugin.evaluation.background import AROUND, WHOLE
 from immich_dog_plugin.evaluation.embedded import EmbeddedPhotos, embed_photos
 from immich_dog_plugin.evaluation.photos import LabelledPhoto, read_labelled_photos
-from immich_dog_plugin.geometry import LETTERBOX_GREY, largest_box
+from immich_dog_plugin.geometry import LETTERBOX_GREY, ImageArray, largest_box
 from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
@@ -131,3 +131,38 @@ def test_a_photo_that_cannot_be_read_is_noted_and_the_others_run(
 def test_photos_that_all_fail_are_an_error(embed: Embed, photos: Path) -> None:
     with pytest.raises(EvaluationError, match="None of the 1 photos can be read"):
         embed([LabelledPhoto(photos / "gone.png", "gone.png", "Rex")])
+
+
+def test_the_number_of_workers_shows_in_nothing(
+    padded_pipeline: DogPipeline, padded_package: ModelPackage, five_dogs: Path
+) -> None:
+    (five_dogs / "Rex" / "1a.png").write_bytes(b"no picture")
+    photos = read_labelled_photos(five_dogs).photos
+    one, three = (embed_photos(photos, padded_pipeline, padded_package, workers=workers) for workers in (1, 3))
+    assert one.keys == three.keys
+    assert one.pictures == three.pictures
+    assert one.failures == three.failures
+    assert len(one.failures) == 1
+    for name in ("embeddings", "labels", "groups", "sets", "sessions", "dogs", "times"):
+        assert getattr(one, name).tobytes() == getattr(three, name).tobytes()
+    assert one.backgrounds.keys() == three.backgrounds.keys()
+    assert all(one.backgrounds[part].tobytes() == three.backgrounds[part].tobytes() for part in one.backgrounds)
+
+
+def test_whatever_one_photo_raises_the_others_run(
+    padded_pipeline: DogPipeline, padded_package: ModelPackage, five_dogs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = read_labelled_photos(five_dogs).photos
+    detector = padded_pipeline.detector
+    odd = read_photo(photos[3].path)
+
+    def stumbling(photo: ImageArray, min_score: float | None = None) -> Detections:
+        if np.array_equal(photo, odd):
+            raise RuntimeError("a runtime's own error")
+        return detector(photo, min_score)
+
+    monkeypatch.setattr(padded_pipeline, "detector", stumbling)
+    found = embed_photos(photos, padded_pipeline, padded_package)
+    assert [failure.key for failure in found.failures] == [photos[3].key]
+    assert "a runtime's own error" in found.failures[0].reason
+    assert len(found.keys) == 19

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from immich_dog_plugin.errors import OutputError
-from immich_dog_plugin.files import whole_file
+from immich_dog_plugin.evaluation.embeddings_file import read_embeddings
 from immich_dog_plugin.identify import export
 from immich_dog_plugin.identify.collection import Collection, Photo, Sighting
 from immich_dog_plugin.identify.export import write_dogs, write_embeddings, write_similarity
+from immich_dog_plugin.spreadsheet import ENCODING
 from tests.tiny_package import CALIBRATION
 
 from .conftest import unit_rows
@@ -65,7 +65,7 @@ def test_no_dog_at_all_still_gives_files_that_can_be_read(tmp_path: Path) -> Non
 
 def test_the_table_of_dogs_has_a_row_for_each_dog_of_each_file(tmp_path: Path) -> None:
     write_dogs(tmp_path, COLLECTION, np.array([0, 0, -1]))
-    with (tmp_path / "dogs.csv").open(newline="") as file:
+    with (tmp_path / "dogs.csv").open(newline="", encoding=ENCODING) as file:
         rows = list(csv.DictReader(file))
     assert [row["key"] for row in rows] == KEYS
     assert [row["group"] for row in rows] == ["1", "1", "1", "0"]
@@ -73,7 +73,7 @@ def test_the_table_of_dogs_has_a_row_for_each_dog_of_each_file(tmp_path: Path) -
 
 
 def _pairs(folder: Path) -> dict[tuple[str, str], float]:
-    with (folder / "similarity.csv").open(newline="") as file:
+    with (folder / "similarity.csv").open(newline="", encoding=ENCODING) as file:
         return {(row["dog"], row["other_dog"]): float(row["cosine"]) for row in csv.DictReader(file)}
 
 
@@ -93,7 +93,7 @@ def test_similarity_holds_every_unordered_pair_once(tmp_path: Path) -> None:
 
 def test_with_a_calibration_similarity_holds_the_probability_of_each_pair(tmp_path: Path) -> None:
     write_similarity(tmp_path, COLLECTION, CALIBRATION)
-    with (tmp_path / "similarity.csv").open(newline="") as file:
+    with (tmp_path / "similarity.csv").open(newline="", encoding=ENCODING) as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 3
     for row in rows:
@@ -118,21 +118,41 @@ def test_above_the_limit_each_dog_keeps_its_nearest_and_the_caller_is_told(
     assert len(pairs) == len(expected)  # none twice
 
 
-def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "table.csv"
-    path.write_text("old")
-
-    def write_half() -> None:
-        with whole_file(path) as temporary:
-            temporary.write_text("half")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        write_half()
-    assert path.read_text() == "old"
-    assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]
+def test_the_tables_open_right_in_a_spreadsheet(tmp_path: Path) -> None:
+    """Excel takes UTF-8 for the code page of the machine unless the file begins with the mark."""
+    write_dogs(tmp_path, COLLECTION, np.array([0, 0, -1]))
+    write_similarity(tmp_path, COLLECTION)
+    for name in ("dogs.csv", "similarity.csv"):
+        assert (tmp_path / name).read_bytes().startswith(b"\xef\xbb\xbf")
 
 
-def test_a_full_disk_is_named_with_its_cure(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"disk is full.*same command continues"), whole_file(tmp_path / "a"):
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "'=", "''@"])
+def test_no_name_of_a_file_is_a_formula_and_each_is_read_back_as_it_is(tmp_path: Path, first: str) -> None:
+    files = [f"{first}cmd|' /C calc'!A0.jpg", f"{first}Rex/1.jpg", "'tis/1.jpg", "plain/-1.jpg"]
+    sightings = [
+        Sighting(id, Photo(id, (file,), file.split("/")[0]), 0, file.split("/")[0], (-1, 2, 3, 4), 0.9, "body")
+        for id, file in enumerate(files)
+    ]
+    opposite = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]], dtype=np.float32)
+    collection = Collection(sightings, opposite, [sighting.photo for sighting in sightings], [], 0, 0, [])
+    write_embeddings(tmp_path, collection, ["npz"])
+    write_dogs(tmp_path, collection, np.array([0, 0, 0, 0]))
+    write_similarity(tmp_path, collection)
+    formulas = ("=", "+", "-", "@", "\t", "\r")
+    for name, texts in (("dogs.csv", ("key", "file", "name")), ("similarity.csv", ("dog", "other_dog"))):
+        with (tmp_path / name).open(newline="", encoding=ENCODING) as file:
+            rows = list(csv.DictReader(file))
+        assert not [row[text] for row in rows for text in texts if row[text].startswith(formulas)]
+    assert _pairs(tmp_path)[f"'{files[0]}#0", f"'{files[1]}#0"] == -1  # a number stays one
+    with (tmp_path / "dogs.csv").open(newline="", encoding=ENCODING) as file:
+        assert next(csv.DictReader(file))["x1"] == "-1.0"
+    read = read_embeddings(tmp_path / "embeddings.npz")
+    assert (read.keys, read.labels.tolist()) == (files, [file.split("/")[0] for file in files])
+
+
+def test_a_table_of_an_earlier_version_without_the_mark_is_read(tmp_path: Path) -> None:
+    write_embeddings(tmp_path, COLLECTION, ["npz"])
+    write_dogs(tmp_path, COLLECTION, np.array([0, 0, -1]))
+    table = tmp_path / "dogs.csv"
+    table.write_text(table.read_text(ENCODING), "utf-8")
+    assert read_embeddings(tmp_path / "embeddings.npz").labels.tolist() == ["Rex"] * 4

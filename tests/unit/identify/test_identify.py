@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
+import sqlite3
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +70,7 @@ def test_an_interrupted_run_continues(run: Run, write_photo: WritePhoto, pipelin
 
     pipeline._pipeline = interrupted  # type: ignore[assignment]
     with pytest.raises(KeyboardInterrupt):
-        run()
+        run(Options(workers=1))
     pipeline._pipeline, pipeline.calls = find, 0
     result = run()
     assert pipeline.calls == 2
@@ -133,7 +137,7 @@ def test_a_photo_that_vanishes_during_the_run_is_reported(
         return find(photo, min_score)
 
     pipeline._pipeline = unlinking  # type: ignore[assignment]
-    assert "disappeared" in _failures(run())["b.png"]
+    assert "disappeared" in _failures(run(Options(workers=1)))["b.png"]
 
 
 def test_a_photo_the_pipeline_stumbles_over_is_reported_and_tried_again(
@@ -152,14 +156,15 @@ def test_a_photo_the_pipeline_stumbles_over_is_reported_and_tried_again(
 
 
 def test_a_full_disk_stops_the_run_and_keeps_what_is_done(
-    run: Run, write_photo: WritePhoto, pipeline: CountingPipeline, monkeypatch: pytest.MonkeyPatch
+    run: Run, write_photo: WritePhoto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(3):
         write_photo(f"{number}.png", shade=number)
-    real = Path.write_bytes
+    real, written = Path.write_bytes, [0]
 
     def full(path: Path, content: bytes) -> int:
-        if pipeline.calls == 3:
+        written[0] += 1
+        if written[0] == 3:
             raise OSError(28, "No space left on device")
         return real(path, content)
 
@@ -168,6 +173,59 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_done(
         run()
     monkeypatch.setattr(Path, "write_bytes", real)
     assert run().collection.computed == 0
+
+
+def test_the_number_of_workers_shows_in_nothing(
+    run: Run, write_photo: WritePhoto, photos: Path, tmp_path: Path, pipeline: CountingPipeline
+) -> None:
+    for number in range(12):
+        write_photo(f"Rex/{number}.png", dogs=number % 3, shade=number)
+    for number in range(4):  # each beside the photo that it is a copy of, and in work at the same time
+        write_photo(f"Rex/{number} copy.png", dogs=number % 3, shade=number)
+        write_photo(f"other/{number}.png", dogs=number % 3, shade=number)
+    (photos / "Rex" / "5a.png").write_bytes(b"no image")
+    (photos / "Rex" / "5b.png").write_bytes(b"no image")
+    (photos / "Rex" / "6a.jpg").touch()
+
+    def outputs() -> dict[str, object]:
+        out = tmp_path / "out"
+        files: dict[str, object] = {
+            path.relative_to(out).as_posix(): path.read_bytes()
+            for path in out.rglob("*.*")
+            if path.is_file() and path.suffix in (".csv", ".npy", ".json", ".jpg")
+        }
+        with closing(sqlite3.connect(out / "identify.sqlite")) as store:
+            files |= {table: store.execute(f"SELECT * FROM {table}").fetchall() for table in ("photos", "dogs")}
+            files["drawn"] = store.execute("SELECT * FROM drawn ORDER BY key").fetchall()
+        files["page"] = re.sub(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}", "", (out / "report.html").read_text())
+        return files
+
+    results, written = [], []
+    for workers in (1, 3):
+        pipeline.calls = 0
+        results.append(run(Options(formats=["npy"], workers=workers)))
+        assert pipeline.calls == 12
+        written.append(outputs())
+        shutil.rmtree(tmp_path / "out")
+    assert len(written[0]) == 5 + 20 + 3
+    assert written[0].keys() == written[1].keys()
+    for name in written[0]:
+        assert written[0][name] == written[1][name], name
+    assert _failures(results[0]) == _failures(results[1])
+    assert set(_failures(results[0])) == {"Rex/5a.png", "Rex/5b.png", "Rex/6a.jpg"}
+
+
+def test_photos_are_worked_on_at_once(run: Run, write_photo: WritePhoto, pipeline: CountingPipeline) -> None:
+    for number in range(6):
+        write_photo(f"{number}.png", shade=number)
+    find, together = pipeline._pipeline, threading.Barrier(3, timeout=20)
+
+    def waiting(photo: ImageArray, min_score: float | None = None) -> list[Dog]:
+        together.wait()
+        return find(photo, min_score)
+
+    pipeline._pipeline = waiting  # type: ignore[assignment]
+    assert not _failures(run(Options(workers=3)))
 
 
 def test_photos_of_similar_names_each_have_a_debug_picture(run: Run, write_photo: WritePhoto, tmp_path: Path) -> None:
