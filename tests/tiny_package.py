@@ -52,6 +52,13 @@ def red_dog_photo(boxes: list[tuple[int, int, int, int]], size: tuple[int, int] 
     return photo
 
 
+def bricks(seed: int, shape: tuple[int, ...]) -> ImageArray:
+    """Something grey to see beside the dogs, another for each seed: where nothing differs two photos are copies."""
+    tones = np.random.default_rng(seed).integers(0, 256, (3, 8), dtype=np.uint8)
+    grey = cv2.resize(tones, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
 def write_png(path: Path, photo: ImageArray) -> Path:
     """Write an RGB photo, making its folder; any name will do."""
     path.parent.mkdir(parents=True, exist_ok=True)

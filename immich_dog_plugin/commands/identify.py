@@ -90,10 +90,11 @@ def _print_result(console: Console, result: Result, out: Path) -> None:
             f"Right name: {result.accuracy.top_1:.1%} top 1, {result.accuracy.top_5:.1%} top 5 "
             f"(of {_count(result.accuracy.queries, 'dog')} with a name)"
         )
-    known = len(collection.photos) - collection.computed
+    known = collection.contents - collection.computed
     console.print(
         f"{_count(collection.files, 'photo')} read: {collection.computed} analysed now, {known} known from before, "
-        f"{collection.files - len(collection.photos)} identical to another; {len(collection.without_dog)} without a dog"
+        f"{collection.files - collection.contents} identical to another, {collection.contents - len(collection.photos)} "
+        f"smaller or edited copies of another; {len(collection.without_dog)} without a dog"
     )
     groups = len(set(result.groups.tolist()) - {UNGROUPED})
     dogs = _count(len(collection.sightings), "dog")

@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ..copies import originals
 from ..errors import OutputError, PhotoError
 from ..files import output_error, whole_file
 from ..geometry import ImageArray, largest_box
@@ -53,6 +54,7 @@ class Analysed:
         dogs: in the order of the pipeline; of a photo that the store knows, the store's.
         thumbnail: JPEG of the photo; empty where the store knows it.
         pictures: JPEGs of what was embedded, in the order of ``dogs``; none where the store knows the photo.
+        pixels: of the whole photo.
         debug: JPEG; ``None`` where the file's debug picture is there already.
     """
 
@@ -60,6 +62,7 @@ class Analysed:
     dogs: list[Dog]
     thumbnail: bytes = b""
     pictures: tuple[bytes, ...] = ()
+    pixels: int = 0
     debug: bytes | None = None
 
 
@@ -142,7 +145,7 @@ class Analyser:
         photo = self._store.find(analysed.content)
         if photo is None:
             dogs = zip(analysed.dogs, analysed.pictures, strict=True)
-            photo = self._store.add(analysed.content, analysed.thumbnail, dogs)
+            photo = self._store.add(analysed.content, analysed.thumbnail, analysed.pixels, dogs)
             self.computed += 1
         with self._claiming:  # from now on the store knows it
             self._claims.pop(analysed.content, None)
@@ -176,7 +179,8 @@ class Analyser:
                 return Analysed(content, dogs, debug=self._debug_picture(image, dogs))
             dogs = self._find(image, self._min_score)
             pictures = tuple(thumbnail(self._cut(image, dog)[0]) for dog in dogs)
-            return Analysed(content, dogs, thumbnail(image), pictures, self._debug_picture(image, dogs))
+            pixels = image.shape[0] * image.shape[1]
+            return Analysed(content, dogs, thumbnail(image), pictures, pixels, self._debug_picture(image, dogs))
 
     def _debug_picture(self, image: ImageArray, dogs: list[Dog]) -> bytes:
         return debug_picture(image, dogs, [self._cut(image, dog) for dog in dogs])
@@ -235,9 +239,11 @@ def analyse(
     embeddings = []
     photos = []
     conflicts = []
-    for id, files in files_of.items():
-        names = [file.name for file in files if file.name is not None]
-        photo = Photo(id, tuple(file.key for file in files), names[0] if names else None)
+    for id, copies in _with_copies(files_of, store).items():
+        files = files_of[id]
+        names = [file.name for file in [*files, *copies] if file.name is not None]
+        keys, others = (tuple(file.key for file in some) for some in (files, copies))
+        photo = Photo(id, keys, names[0] if names else None, others)
         photos.append(photo)
         if len(set(names)) > 1:
             conflicts.append(photo)
@@ -250,9 +256,21 @@ def analyse(
         photos=photos,
         failures=failures + analyser.undrawn,
         other_files=found.other_files,
+        contents=len(files_of),
         computed=analyser.computed,
         conflicts=conflicts,
     )
+
+
+def _with_copies(files_of: dict[int, list[PhotoFile]], store: Store) -> dict[int, list[PhotoFile]]:
+    """Each photo that is no copy of another, by its id, and the files that hold copies of it."""
+    ids, pixels = list(files_of), store.pixels()
+    found = originals(lambda row: store.photo_thumbnail(ids[row]), [pixels[id] for id in ids])
+    copies: dict[int, list[PhotoFile]] = {id: [] for row, id in enumerate(ids) if found[row] == row}
+    for row, original in enumerate(found):
+        if row != original:
+            copies[ids[original]] += files_of[ids[row]]
+    return copies
 
 
 def _sightings(photo: Photo, dogs: list[StoredDog]) -> list[Sighting]:

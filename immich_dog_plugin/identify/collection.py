@@ -13,17 +13,19 @@ from ..scan import Failure
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One photo, however many identical files of it there are.
+    """One photo, however many identical files and copies of it there are.
 
     Attributes:
         id: its row in the store.
         files: keys of the files that hold it, in natural order.
         name: the dog that the folder of its first file in a subfolder names, or ``None``.
+        copies: keys of files that hold it in a smaller size, another format, or slightly cropped or edited.
     """
 
     id: int
     files: tuple[str, ...]
     name: str | None
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,12 @@ class Collection:
     Attributes:
         sightings: every dog of every photo, in natural order of the photos.
         embeddings: ``(n, dimension)`` float32 of unit length, a row for each of ``sightings``.
-        photos: every photo that could be read, each content once.
+        photos: every photo that could be read, once.
         failures: files that could not be used, and those whose debug picture could not be written.
         other_files: how many files have no photo's suffix.
-        computed: how many photos this run analysed; the others were known.
-        conflicts: photos whose identical files lie in folders of different names.
+        contents: how many different contents those files have; a photo and its smaller copy are two.
+        computed: how many contents this run analysed; the others were known.
+        conflicts: photos whose files and copies lie in folders of different names.
     """
 
     sightings: list[Sighting]
@@ -79,13 +82,14 @@ class Collection:
     photos: list[Photo]
     failures: list[Failure]
     other_files: int
+    contents: int
     computed: int
     conflicts: list[Photo]
 
     @property
     def files(self) -> int:
         """How many photo files could be read."""
-        return sum(len(photo.files) for photo in self.photos)
+        return sum(len(photo.files) + len(photo.copies) for photo in self.photos)
 
     @property
     def without_dog(self) -> list[Photo]:

@@ -19,7 +19,7 @@ from ..manifest import Crop
 from ..pipeline import Dog
 from .store_errors import damaged, start_anew, store_error
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE photos (
     id INTEGER PRIMARY KEY,
@@ -27,6 +27,7 @@ CREATE TABLE photos (
     model TEXT NOT NULL,         -- fingerprint of the model package
     min_score REAL NOT NULL,     -- least detection score that counted
     thumbnail BLOB NOT NULL,     -- JPEG
+    pixels INTEGER NOT NULL,     -- of the whole photo
     UNIQUE (content, model, min_score)
 );
 CREATE TABLE dogs (
@@ -122,12 +123,12 @@ class Store:
             row = self._connection.execute(query, (content, self._model, self._min_score)).fetchone()
         return None if row is None else int(row[0])
 
-    def add(self, content: str, thumbnail: bytes, dogs: Iterable[tuple[Dog, bytes]]) -> int:
-        """Keep a photo and its dogs, each with the JPEG of its crop; returns the photo's id."""
+    def add(self, content: str, thumbnail: bytes, pixels: int, dogs: Iterable[tuple[Dog, bytes]]) -> int:
+        """Keep a photo of that many pixels and its dogs, each with the JPEG of its crop; returns the photo's id."""
         with self._explained(), self._transaction() as connection:
             cursor = connection.execute(
-                "INSERT INTO photos (content, model, min_score, thumbnail) VALUES (?, ?, ?, ?)",
-                (content, self._model, self._min_score, thumbnail),
+                "INSERT INTO photos (content, model, min_score, thumbnail, pixels) VALUES (?, ?, ?, ?, ?)",
+                (content, self._model, self._min_score, thumbnail, pixels),
             )
             photo = cursor.lastrowid
             assert photo is not None  # sqlite3 gives one after every INSERT of one row
@@ -152,6 +153,11 @@ class Store:
     def photo_thumbnail(self, photo: int) -> bytes:
         """The JPEG of a whole photo, by the photo's id."""
         return self._one("SELECT thumbnail FROM photos WHERE id = ?", photo)
+
+    def pixels(self) -> dict[int, int]:
+        """How many pixels each photo has, by its id."""
+        with self._explained():
+            return dict(self._connection.execute("SELECT id, pixels FROM photos").fetchall())
 
     def drawn(self) -> dict[str, int]:
         """Which photo (its id) each picture in ``debug/`` shows, by the photo file's key."""

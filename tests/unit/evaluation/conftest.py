@@ -12,7 +12,7 @@ from immich_dog_plugin.evaluation.bootstrap import bootstrap_intervals, bootstra
 from immich_dog_plugin.evaluation.household import household
 from immich_dog_plugin.geometry import ImageArray
 from immich_dog_plugin.model_package import ModelPackage
-from tests.tiny_package import GREY, write_png, write_tiny_package
+from tests.tiny_package import GREY, bricks, write_png, write_tiny_package
 
 # Red enough for the tiny detector, not blue enough for a face, and each another direction for the tiny embedder.
 COATS = {"Rex": (255, 0, 0), "Bella": (255, 90, 0), "Max": (255, 0, 90), "Luna": (255, 90, 90), "Kira": (255, 45, 0)}
@@ -47,11 +47,12 @@ def padded_package(tmp_path_factory: pytest.TempPathFactory) -> ModelPackage:
 
 @pytest.fixture
 def write_dog(photos: Path) -> WriteDog:
-    """Writes a photo with ``dogs`` of one coat; another ``shade`` of the background makes it another photo."""
+    """Writes a photo with ``dogs`` of one coat; another ``shade``, of what is around it, makes it another photo."""
 
     def write(name: str, coat: str, dogs: int = 1, shade: int = 0) -> Path:
         photo: ImageArray = np.full((192, 256, 3), GREY, dtype=np.uint8)
         photo += np.uint8(shade)
+        photo[128:] = bricks(list(COATS).index(coat) * 1000 + shade, photo[128:].shape)
         for number in range(dogs):
             photo[32:96, 64 * number : 64 * number + 64] = COATS[coat]
         return write_png(photos / name, photo)

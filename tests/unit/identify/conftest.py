@@ -12,7 +12,7 @@ from immich_dog_plugin.identify.identify import Options, Result, identify
 from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import Dog, DogPipeline
 from immich_dog_plugin.scan import scan
-from tests.tiny_package import red_dog_photo, write_png
+from tests.tiny_package import bricks, red_dog_photo, write_png
 
 WritePhoto = Callable[..., Path]
 
@@ -41,7 +41,7 @@ def write_photo(photos: Path) -> WritePhoto:
     def write(name: str, dogs: int = 1, shade: int = 0) -> Path:
         # Each fills one cell of the tiny detector, so that each is found once.
         photo = red_dog_photo([(32 + 64 * number, 32, 64 + 64 * number, 64) for number in range(dogs)])
-        photo[:32] = 60 + shade
+        photo[96:] = bricks(shade, photo[96:].shape)
         return write_png(photos / name, photo)
 
     return write

@@ -28,8 +28,9 @@ def _dog(keypoints: bool = True) -> Dog:
 def test_what_is_stored_is_read_back_to_the_bit(tmp_path: Path) -> None:
     dog, faceless = _dog(), _dog(keypoints=False)
     with Store(tmp_path / "new" / "store.sqlite", "model", 0.3, 512) as store:
-        photo = store.add("content", b"photo", [(dog, b"first"), (faceless, b"second")])
+        photo = store.add("content", b"photo", 12, [(dog, b"first"), (faceless, b"second")])
         first, second = store.dogs(photo)
+        assert store.pixels() == {photo: 12}
         assert (store.photo_thumbnail(photo), store.dog_thumbnail(second.id)) == (b"photo", b"second")
     assert (first.number, first.dog.score, first.dog.crop) == (0, 0.75, "face")
     for name in ("box", "keypoints", "embedding"):
@@ -40,7 +41,7 @@ def test_what_is_stored_is_read_back_to_the_bit(tmp_path: Path) -> None:
 def test_a_photo_is_known_only_for_the_same_model_and_least_score(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     with Store(path, "model", 0.3, 512) as store:
-        photo = store.add("content", b"", [])
+        photo = store.add("content", b"", 0, [])
         assert store.find("content") == photo
         assert store.find("other content") is None
     for model, min_score in (("other model", 0.3), ("model", 0.4)):
@@ -57,7 +58,7 @@ def test_a_photo_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
 
     with Store(path, "model", 0.3, 512) as store:
         with pytest.raises(KeyboardInterrupt):
-            store.add("content", b"", dogs())
+            store.add("content", b"", 0, dogs())
         assert store.find("content") is None
 
 
@@ -67,7 +68,7 @@ def test_a_second_run_on_one_store_is_refused(tmp_path: Path) -> None:
         with Store(path, "model", 0.3, 512) as store:
             with pytest.raises(OutputError, match=r"in use by another run, or .* no locks\. Wait until .*--out"):
                 Store(path, "model", 0.3, 512)
-            photo = store.add("content", b"", [])
+            photo = store.add("content", b"", 0, [])
             assert store.find("content") == photo
             with store._connection:
                 store._connection.execute("DELETE FROM photos")
@@ -81,7 +82,7 @@ def test_several_threads_may_use_a_store(tmp_path: Path) -> None:
             try:
                 for photo in range(20):
                     with store.reading(f"{number} {photo}", "key"):
-                        id = store.add(f"{number} {photo}", b"", [(_dog(), b"")])
+                        id = store.add(f"{number} {photo}", b"", 0, [(_dog(), b"")])
                         assert len(store.dogs(id)) == 1
             except Exception as error:
                 failed.append(error)
@@ -216,7 +217,7 @@ def test_a_share_without_locks_is_named(tmp_path: Path, refusal: str) -> None:
 @pytest.mark.parametrize("size", [0, 1, 4, 5, 1000])
 def test_a_store_with_a_part_of_a_dog_missing_is_damaged(tmp_path: Path, column: str, size: int) -> None:
     with Store(tmp_path / "store.sqlite", "model", 0.3, 512) as store:
-        photo = store.add("content", b"", [(_dog(), b"")])
+        photo = store.add("content", b"", 0, [(_dog(), b"")])
         store._connection.execute(f"UPDATE dogs SET {column} = substr({column}, 1, ?)", (size,))
         if size == 1000 and column != "embedding":
             assert len(store.dogs(photo)) == 1
@@ -227,7 +228,7 @@ def test_a_store_with_a_part_of_a_dog_missing_is_damaged(tmp_path: Path, column:
 
 def test_a_store_with_text_for_numbers_is_damaged(tmp_path: Path) -> None:
     with Store(tmp_path / "store.sqlite", "model", 0.3, 512) as store:
-        photo = store.add("content", b"", [(_dog(), b"")])
+        photo = store.add("content", b"", 0, [(_dog(), b"")])
         store._connection.execute("UPDATE dogs SET box = 'four numbers'")
         with pytest.raises(OutputError, match="damaged"):
             store.dogs(photo)
@@ -236,12 +237,12 @@ def test_a_store_with_text_for_numbers_is_damaged(tmp_path: Path) -> None:
 def test_a_full_disk_is_named_and_what_was_there_stays(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     with Store(path, "model", 0.3, 512) as store:
-        store.add("kept", b"", [])
+        store.add("kept", b"", 0, [])
         # SQLite's own limit of the file's size fails in the way a full disk does.
         pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
         store._connection.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(OutputError, match=r"disk is full.*same command continues"):
-            store.add("too much", bytes(1 << 20), [])
+            store.add("too much", bytes(1 << 20), 0, [])
     with Store(path, "model", 0.3, 512) as store:
         assert store.find("kept") is not None
         assert store.find("too much") is None
