@@ -74,7 +74,9 @@ def is_copy(whole: bytes, part: bytes) -> bool:
     laid = cv2.warpAffine(first, found, (_SIDE, _SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     # The tones of the one in place of the other's, by rank: what an edit has lightened is as white as there.
     laid = np.interp(laid, np.sort(laid, axis=None), np.sort(second, axis=None)).astype(np.float32)
-    return all(_same(one, other) for one, other in zip(_parts(laid), _parts(second), strict=True))
+    return all(
+        _same(one, other) for one, other in zip(_parts(laid), _parts(np.asarray(second, np.float32)), strict=True)
+    )
 
 
 def _is_crop(transform: FloatArray) -> bool:
@@ -125,6 +127,8 @@ def _signatures(pictures: Callable[[int], bytes], count: int) -> FloatArray:
 
 
 def _grey(jpeg: bytes, side: int) -> FloatArray:
-    """A JPEG as ``(side, side)`` grey float32, squashed."""
-    image = cv2.imdecode(np.frombuffer(jpeg, dtype=np.uint8), cv2.IMREAD_GRAYSCALE)
+    """A JPEG as ``(side, side)`` grey float32, squashed; a damaged one is black, which is like no other."""
+    image = cv2.imdecode(np.frombuffer(jpeg, dtype=np.uint8), cv2.IMREAD_GRAYSCALE) if jpeg else None
+    if image is None:
+        return np.zeros((side, side), dtype=np.float32)
     return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), dtype=np.float32)

@@ -20,9 +20,22 @@ from .settings import Settings
 
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 PHOTO_SUFFIXES = HEIF_SUFFIXES | {
-    ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp",
+    ".avif", ".bmp", ".gif", ".insp", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff",
+    ".webp",
 }  # fmt: skip
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+
+
+def looks_like_photo(path: Path) -> bool:
+    """Whether a file begins as a photo does, for those without a suffix; one that cannot be read does not."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(12)
+    except OSError:
+        return False
+    if start[4:8] == b"ftyp":
+        return start[8:12] in (*_HEIF_BRANDS, b"avif")
+    return start.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8")) or start[8:12] == b"WEBP"
 
 
 def read_photo(source: Path | bytes, name: str | None = None) -> ImageArray:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .derived_folders import derived
 from .errors import PhotoError
-from .imaging import PHOTO_SUFFIXES
+from .imaging import PHOTO_SUFFIXES, looks_like_photo
 
 STORE = "identify.sqlite"  # the file that marks a folder as the output of an earlier run
 
-# Thumbnails and wastebaskets that a NAS leaves between the photos.
-_SKIPPED_FOLDERS = frozenset({"@eadir", "#recycle", "#snapshot", "$recycle.bin", "lost+found"})
+_OUTPUT = "the output of an earlier run"
+_MAX_KINDS = 10
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # a terminal obeys them
 
 
@@ -41,20 +44,40 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A file or folder that was not looked at.
+
+    Attributes:
+        key: its path below the scanned folder.
+        kind: of a file its suffix in lower case, or ``without a suffix``; of a folder what it holds, in words.
+        folder: whether it is a folder.
+    """
+
+    key: str
+    kind: str
+    folder: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
-    """What a folder holds: the photos in natural order of their keys, unreadable folders, and how many other files."""
+    """What a folder holds; whoever reads it reports what is no photo.
+
+    Attributes:
+        photos: in natural order of their keys.
+        failures: folders that cannot be read.
+        left_out: files that are no photos, and folders that hold none of their own.
+    """
 
     photos: list[PhotoFile]
     failures: list[Failure]
-    other_files: int
+    left_out: list[LeftOut]
 
 
 def scan(root: Path, exclude: Path | None = None) -> Scan:
     """List the photos below ``root``, following links; ``exclude`` (an output folder) is not entered.
 
-    Nor is the output folder of an earlier run: its debug pictures are no photos.
-    Hidden files and folders and the thumbnail folders of a NAS are skipped silently, other files that have no
-    photo's suffix are counted.
+    A photo has a photo's suffix; without any suffix its first bytes decide. Folders that hold no photos of their own
+    (``derived_folders``, and the output of an earlier run) are left out, hidden files and folders are not mentioned.
 
     Raises:
         PhotoError: ``root`` is not a folder, cannot be read, or holds no photo.
@@ -63,7 +86,7 @@ def scan(root: Path, exclude: Path | None = None) -> Scan:
     excluded = None if exclude is None else exclude.resolve()
     photos: list[PhotoFile] = []
     failures: list[Failure] = []
-    other_files = 0
+    left_out: list[LeftOut] = []
     visited = {_identity(root)}
 
     def unreadable(error: OSError) -> None:
@@ -72,19 +95,43 @@ def scan(root: Path, exclude: Path | None = None) -> Scan:
 
     for folder, subfolders, files in os.walk(root, onerror=unreadable, followlinks=True):
         here = Path(folder)
-        subfolders[:] = [name for name in subfolders if _enters(here / name, excluded, visited)]
+        entered = []
+        for name in subfolders:
+            kind = _why_not(here / name, excluded)
+            if kind:
+                left_out.append(LeftOut(_key(here / name, root), kind, folder=True))
+            elif kind is None and _is_new(here / name, visited):
+                entered.append(name)
+        subfolders[:] = entered
         for name in files:
             if name.startswith("."):
                 continue
-            if Path(name).suffix.lower() not in PHOTO_SUFFIXES:
-                other_files += 1
+            key, suffix = _key(here / name, root), _suffix(name)
+            if not (suffix in PHOTO_SUFFIXES or (not suffix and _begins_as_photo(here / name))):
+                left_out.append(LeftOut(key, suffix or "without a suffix"))
                 continue
-            key = _key(here / name, root)
             photos.append(PhotoFile(here / name, key, key.split("/")[0] if "/" in key else None))
     if not photos:
-        raise _no_photos(root, failures, other_files)
+        raise _no_photos(root, failures, left_out)
     photos.sort(key=lambda photo: _natural(photo.key))
-    return Scan(photos, failures, other_files)
+    left_out.sort(key=lambda one: _natural(one.key))
+    return Scan(photos, failures, left_out)
+
+
+def in_words(left_out: Iterable[LeftOut]) -> str:
+    """What was left out by its kind, the most frequent first.
+
+    >>> in_words([LeftOut("a.dng", ".dng"), LeftOut("b.DNG", ".dng"), LeftOut("thumbs", "previews by Immich", True)])
+    '2 .dng, 1 folder (previews by Immich)'
+    """
+    counts = Counter((one.kind, one.folder) for one in left_out).most_common()
+    words = [
+        f"{count:,} folder{'' if count == 1 else 's'} ({kind})" if folder else f"{count:,} {kind}"
+        for (kind, folder), count in counts[:_MAX_KINDS]
+    ]
+    if counts[_MAX_KINDS:]:
+        words.append(f"{sum(count for _, count in counts[_MAX_KINDS:]):,} of other kinds")
+    return ", ".join(words)
 
 
 def _check_folder(root: Path) -> None:
@@ -98,13 +145,21 @@ def _check_folder(root: Path) -> None:
         raise PhotoError(f"The folder {root} cannot be read ({error.strerror})", "Check its permissions") from error
 
 
-def _enters(folder: Path, excluded: Path | None, visited: set[tuple[int, int]]) -> bool:
-    """Whether to walk into a folder; each is walked once, however many links (or a circle of them) lead to it."""
-    if folder.name.startswith(".") or folder.name.lower() in _SKIPPED_FOLDERS:
-        return False
+def _why_not(folder: Path, excluded: Path | None) -> str | None:
+    """Why not to walk into a folder, empty where nobody needs to be told; ``None``: walk."""
+    if folder.name.startswith("."):
+        return ""
     try:
-        if folder.resolve() == excluded or (folder / STORE).exists():
-            return False
+        if folder.resolve() == excluded:
+            return ""
+        return _OUTPUT if (folder / STORE).exists() else derived(folder)
+    except OSError:
+        return None  # os.walk reports it
+
+
+def _is_new(folder: Path, visited: set[tuple[int, int]]) -> bool:
+    """Each folder is walked once, however many links (or a circle of them) lead to it."""
+    try:
         identity = _identity(folder)
     except OSError:
         return True  # os.walk reports it
@@ -117,6 +172,17 @@ def _enters(folder: Path, excluded: Path | None, visited: set[tuple[int, int]]) 
 def _identity(folder: Path) -> tuple[int, int]:
     status = folder.stat()
     return status.st_dev, status.st_ino
+
+
+def _suffix(name: str) -> str:
+    """The suffix in lower case; what follows the dot of a date (``Rex 12.03.2021``) or of a sentence is none."""
+    suffix = Path(name).suffix.lower()
+    return suffix if re.search(r"[^\W\d_]", suffix) and " " not in suffix else ""
+
+
+def _begins_as_photo(path: Path) -> bool:
+    # Opening a pipe would wait for ever.
+    return path.is_file() and looks_like_photo(path)
 
 
 def _key(path: Path, root: Path) -> str:
@@ -134,10 +200,10 @@ def _natural(key: str) -> tuple[list[list[tuple[int, str]]], str]:
     return folders, key
 
 
-def _no_photos(root: Path, failures: list[Failure], other_files: int) -> PhotoError:
+def _no_photos(root: Path, failures: list[Failure], left_out: list[LeftOut]) -> PhotoError:
     reasons = [f"{failure.key}: {failure.reason}" for failure in failures[:3]]
-    if other_files:
-        reasons.append(f"{other_files} file{'' if other_files == 1 else 's'} of other kinds")
+    if left_out:
+        reasons.append(f"but {in_words(left_out)}")
     found = f" ({'; '.join(reasons)})" if reasons else " (it is empty)"
     suffixes = " ".join(sorted(PHOTO_SUFFIXES))
     return PhotoError(f"The folder {root} holds no photo{found}", f"Photos are files that end in {suffixes}")

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 _DAY = 86_400  # seconds; sockets refuse a timeout above 24 days
+
+
+def add_names(parser: argparse.ArgumentParser, choices: Sequence[str]) -> None:
+    """``--names``: whether subfolders are named after dogs."""
+    parser.add_argument(
+        "--names",
+        choices=choices,
+        default=choices[0],
+        help="auto: take subfolders' names for dogs' names where they look like them, not 2021 or DCIM; folder: take "
+        "them all" + ("; none: take none" if "none" in choices else "") + " (default: %(default)s)",
+    )
 
 
 def score(text: str) -> float:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from rich.console import Console
+
 from ..bench import Measurement, measure
 from ..model_package import DEFAULT_PACKAGE, ModelPackage
 from ..scan import scan
 from . import arguments
+from .scanned import print_failures, print_left_out
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,9 +28,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    files = [args.photos] if args.photos.is_file() else [photo.path for photo in scan(args.photos).photos]
-    files = files[: args.limit]
-    print(_table(measure(files, ModelPackage.open(args.model), args.rounds)))
+    found = None if args.photos.is_file() else scan(args.photos)
+    files = [photo.path for photo in found.photos] if found else [args.photos]
+    print(_table(measure(files[: args.limit], ModelPackage.open(args.model), args.rounds)))
+    if found:
+        console = Console(highlight=False)
+        print_left_out(console, found.left_out)
+        print_failures(console, found.failures)
     return 0
 
 

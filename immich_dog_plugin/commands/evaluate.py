@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..dog_names import ANYWAY, contradicted, refusal
 from ..errors import EvaluationError
 from ..evaluation import tables
 from ..evaluation.embedded import EmbeddedPhotos, embed_photos
 from ..evaluation.embeddings_file import read_embeddings
 from ..evaluation.evaluate import Evaluation, evaluate
-from ..evaluation.photos import read_labelled_photos
+from ..evaluation.photos import no_names, read_labelled_photos
 from ..evaluation.report import (
     FIGURES,
     REPORT,
@@ -25,15 +28,16 @@ from ..evaluation.report import (
     write_figures,
     write_report,
 )
+from ..identify.verdicts import Verdicts
 from ..manifest import Manifest
 from ..model_package import DEFAULT_PACKAGE, ModelPackage
 from ..pipeline import DogPipeline
 from . import arguments
 from .progress import photo_progress
+from .scanned import print_failures, print_left_out
 
 _CHOSE = ("val", "valid", "validation", "dev")
 _TRAINED = ("train", "training")
-_MAX_FAILURES = 10
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -63,6 +67,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"write {REPORT} and {FIGURES} there")
     arguments.add_workers(parser)
+    arguments.add_names(parser, ("auto", "folder"))
     parser.set_defaults(run=run)
 
 
@@ -86,16 +91,29 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _from_photos(args: argparse.Namespace) -> tuple[EmbeddedPhotos, Facts, Manifest]:
-    labelled = read_labelled_photos(args.photos, args.split, exclude=args.out)
+    labelled = read_labelled_photos(args.photos, args.split, args.out, args.names)
     package = ModelPackage.open(args.model or DEFAULT_PACKAGE)
     pipeline = DogPipeline.open(package)
     with photo_progress(len(labelled.photos)) as track:
         photos = embed_photos(labelled.photos, pipeline, package, track, args.workers)
+    if args.names == "auto" and labelled.by_folder:
+        _refuse_contradicted(photos, package)
+    photos = replace(photos, failures=[*labelled.failures, *photos.failures], left_out=list(labelled.left_out))
     notes = [_thresholds_note(package)]
     if labelled.without_dog_name:
         notes.append(f"Photos in no subfolder: {labelled.without_dog_name}, left out, for nothing names their dog.")
+    if labelled.refused_names:
+        notes.append(f"{refusal(labelled.refused_names)}: their photos are left out; {ANYWAY}.")
     source = f"{args.photos}, split {args.split}" if args.split else str(args.photos)
     return photos, Facts(source, str(package), _how_far_to_believe(args.split), notes), package.manifest
+
+
+def _refuse_contradicted(photos: EmbeddedPhotos, package: ModelPackage) -> None:
+    found = photos.found
+    _, originals = np.unique(photos.groups[found], return_inverse=True)
+    names = photos.labels[found].tolist()
+    if contradicted(photos.embeddings[found], originals, names, Verdicts.of(package.manifest).same_from):
+        raise no_names(dict.fromkeys(names))
 
 
 def _from_file(args: argparse.Namespace) -> tuple[EmbeddedPhotos, Facts, Manifest | None]:
@@ -142,10 +160,8 @@ def _print(console: Console, evaluation: Evaluation, photos: EmbeddedPhotos, fac
         console.print(_rich(table))
         console.print(Text(table.note, style="dim"))
     console.print("\nIn the second lines: 95 % intervals, dogs drawn 1,000 times with replacement; none under 5 dogs")
-    for failure in photos.failures[:_MAX_FAILURES]:
-        console.print(Text(f"Failed: {failure.key}: {failure.reason}", style="red"))
-    if len(photos.failures) > _MAX_FAILURES:
-        console.print(f"and {len(photos.failures) - _MAX_FAILURES} more", style="red")
+    print_left_out(console, photos.left_out)
+    print_failures(console, photos.failures)
 
 
 def _rich(table: tables.Table) -> Table:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..dog_names import ANYWAY, CHOICES, refusal
 from ..files import CONTINUES
 from ..identify.export import EMBEDDING_FORMATS
 from ..identify.grouping import METHODS, UNGROUPED
@@ -22,9 +23,9 @@ from ..pipeline import DogPipeline
 from ..scan import scan
 from . import arguments
 from .progress import interrupted_by_signals, photo_progress
+from .scanned import print_failures, print_left_out
 
 _EVERY_DOG_UP_TO = 30  # queries on the console; beyond it one a dog, and at most as many rows
-_MAX_FAILURES = 10
 _STYLES: dict[Verdict, str] = {"same": "green", "unsure": "yellow", "different": "red"}
 
 
@@ -34,7 +35,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="find, embed and group the dogs of a folder of photos",
         description=(
             "Find, embed and group the dogs of a folder of photos, and write a report. Subfolders are taken as the "
-            "dogs' names. Interrupted and started again, it continues where it was."
+            "dogs' names where they can be. Interrupted and started again, it continues where it was."
         ),
     )
     parser.add_argument("photos", type=Path, metavar="PHOTOS", help="folder of photos, or of one subfolder per dog")
@@ -57,6 +58,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--retry", action="store_true", help="read also the photos over which an earlier run died, one at a time"
     )
+    arguments.add_names(parser, CHOICES)
     parser.set_defaults(run=run)
 
 
@@ -67,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     found = scan(args.photos, exclude=args.out)
     package = ModelPackage.open(args.model)
     pipeline = DogPipeline.open(package)
-    options = Options(args.format or ["npz"], args.cluster, args.min_score, args.workers, args.retry)
+    options = Options(args.format or ["npz"], args.cluster, args.min_score, args.workers, args.retry, args.names)
     try:
         with interrupted_by_signals(), photo_progress(len(found.photos)) as track:
             result = identify(found, args.photos, args.out, pipeline, package, options, track)
@@ -93,16 +95,17 @@ def _print_result(console: Console, result: Result, out: Path) -> None:
     known = collection.contents - collection.computed
     console.print(
         f"{_count(collection.files, 'photo')} read: {collection.computed} analysed now, {known} known from before, "
-        f"{collection.files - collection.contents} identical to another, {collection.contents - len(collection.photos)} "
-        f"smaller or edited copies of another; {len(collection.without_dog)} without a dog"
+        f"{collection.files - collection.contents} identical to another, "
+        f"{collection.contents - len(collection.photos)} a smaller or edited copy of another; "
+        f"{len(collection.without_dog)} without a dog"
     )
     groups = len(set(result.groups.tolist()) - {UNGROUPED})
     dogs = _count(len(collection.sightings), "dog")
     console.print(f"{dogs}: {_count(groups, 'group')}, {_count(ungrouped, 'dog')} in no group")
-    for failure in collection.failures[:_MAX_FAILURES]:
-        console.print(Text(f"Failed: {failure.key}: {failure.reason}", style="red"))
-    if len(collection.failures) > _MAX_FAILURES:
-        console.print(f"and {len(collection.failures) - _MAX_FAILURES} more, all in the report", style="red")
+    print_left_out(console, collection.left_out)
+    if result.refused_names:
+        console.print(Text(f"{refusal(result.refused_names)}; {ANYWAY}"))
+    print_failures(console, collection.failures, ", all in the report")
     if result.neighbours_listed:
         console.print(f"similarity.csv holds each dog's {result.neighbours_listed} most similar dogs, not every pair")
     console.print(Text(f"Report: {out / REPORT}"), soft_wrap=True)

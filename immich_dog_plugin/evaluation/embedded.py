@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ..copies import originals
 from ..errors import EvaluationError, PhotoError
 from ..geometry import FloatArray, ImageArray, largest_box
 from ..imaging import megapixels, read_photo, taken
@@ -18,7 +19,7 @@ from ..model_package import ModelPackage
 from ..parallel import PhotoWorkers
 from ..pictures import thumbnail
 from ..pipeline import DogPipeline, choose_crop, cut, faces
-from ..scan import Failure
+from ..scan import Failure, LeftOut
 from ..stages.embedder import Pictures
 from .background import background_pictures
 from .pairs import Counts, Floats, Mask
@@ -43,7 +44,8 @@ class EmbeddedPhotos:
         pictures: JPEG of what was embedded, of body and face the body; empty where only embeddings are known.
         backgrounds: embeddings with the dog greyed out ``(n, d)`` by the name of the part; NaN where none was found, or
             nothing is seen around it.
-        failures: photos that could not be read.
+        failures: photos and folders that could not be read.
+        left_out: files that are no photos, and folders that hold none of their own.
     """
 
     embeddings: Floats
@@ -57,6 +59,7 @@ class EmbeddedPhotos:
     pictures: list[bytes] = field(default_factory=list)
     backgrounds: dict[str, Floats] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
 
     @property
     def found(self) -> Mask:
@@ -102,7 +105,8 @@ def embed_photos(
 ) -> EmbeddedPhotos:
     """Embed every photo, and once more without its dog; a photo that cannot be read is noted and the others still run.
 
-    A photo's group is its ``group``, else its content, so that a copy is no pair with its original. Its session is its
+    A photo's group is its ``group``, else the photo that it is a copy of, so that a copy is no pair with its original.
+    Its session is its
     ``session``, else the day on which its EXIF says it was taken.
 
     Args:
@@ -127,12 +131,13 @@ def embed_photos(
             track(len(failures))
     if not rows:
         raise EvaluationError(f"None of the {len(failures)} photos can be read ({failures[0].reason})", "Check them")
+    original = originals(lambda row: rows[row].whole, [row.pixels for row in rows])
     nothing = np.full(package.manifest.recognition.dimension, np.nan, dtype=np.float32)
     parts = sorted({part for row in rows for part in row.backgrounds})
     return EmbeddedPhotos(
         embeddings=np.stack([row.embedding for row in rows]),
         labels=np.array([row.photo.dog for row in rows]),
-        groups=np.array([row.photo.group or row.digest for row in rows]),
+        groups=np.array([row.photo.group or rows[copied].digest for row, copied in zip(rows, original, strict=True)]),
         sets=np.array([row.photo.set for row in rows]),
         sessions=np.array([row.session for row in rows]),
         dogs=np.array([row.dogs for row in rows]),
@@ -148,6 +153,8 @@ def embed_photos(
 class _Row:
     photo: LabelledPhoto
     digest: str
+    whole: bytes  # JPEG of the whole photo
+    pixels: int
     session: str
     time: float
     picture: bytes
@@ -172,6 +179,8 @@ def _embed(photo: LabelledPhoto, pool: PhotoWorkers, pipeline: DogPipeline, pack
     return _Row(
         photo=photo,
         digest=hashlib.sha256(content).hexdigest(),
+        whole=thumbnail(image),
+        pixels=image.shape[0] * image.shape[1],
         session=photo.session or (str(time.date()) if time else ""),
         time=time.timestamp() if time else np.nan,
         picture=thumbnail(pictures[0]),

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..dog_names import ANYWAY, Names, choose_names, refusal
 from ..errors import EvaluationError
-from ..scan import scan
+from ..scan import Failure, LeftOut, scan
 
 INDEX = "index.csv"
 _REQUIRED = ("dog", "file")
@@ -38,13 +39,28 @@ class LabelledPhoto:
 
 @dataclass(frozen=True, slots=True)
 class LabelledPhotos:
-    """The photos of a folder, and how many in it name no dog."""
+    """The photos of a folder, and what else is in it.
+
+    Attributes:
+        photos: with their dogs.
+        without_dog_name: how many photos lie in no subfolder.
+        by_folder: whether subfolders name the dogs, and no index.
+        refused_names: subfolders that do not look like dogs' names, whose photos are left out too.
+        failures: folders that cannot be read.
+        left_out: files that are no photos, and folders that hold none of their own.
+    """
 
     photos: list[LabelledPhoto]
     without_dog_name: int = 0
+    by_folder: bool = False
+    refused_names: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
-def read_labelled_photos(folder: Path, split: str | None = None, exclude: Path | None = None) -> LabelledPhotos:
+def read_labelled_photos(
+    folder: Path, split: str | None = None, exclude: Path | None = None, names: Names = "folder"
+) -> LabelledPhotos:
     """Read ``folder/index.csv``, or take the top-level subfolders as the dogs' names where there is none.
 
     The index holds a row per photo. ``file`` is a path below the folder. Photos of one ``source_group`` (named within
@@ -55,9 +71,11 @@ def read_labelled_photos(folder: Path, split: str | None = None, exclude: Path |
         folder: of the photos.
         split: only rows with this ``split``.
         exclude: an output folder that is not searched.
+        names: which subfolders' names are taken for dogs' names; an index is believed.
 
     Raises:
-        EvaluationError: the index lacks a column or value, a split is missing or unknown, or no folder names a dog.
+        EvaluationError: the index lacks a column or value or leaves the folder, a split is missing or unknown, or no
+            folder names a dog.
         PhotoError: the folder cannot be read, or holds no photo.
     """
     index = folder / INDEX
@@ -65,14 +83,30 @@ def read_labelled_photos(folder: Path, split: str | None = None, exclude: Path |
         return LabelledPhotos(_from_index(index, split))
     if split is not None:
         raise EvaluationError(f"--split {split} needs {index}, which is not there", _CURE)
-    found = scan(folder, exclude).photos
-    photos = [LabelledPhoto(photo.path, photo.key, photo.name) for photo in found if photo.name is not None]
+    found = scan(folder, exclude)
+    named = choose_names(found, names)
+    photos = [LabelledPhoto(photo.path, photo.key, photo.name) for photo in named.scan.photos if photo.name is not None]
+    if not photos and named.refused:
+        raise no_names(named.refused)
     if not photos:
         raise EvaluationError(
             f"The photos in {folder} lie in no subfolder, so that nothing says which dogs they show",
             "Put the photos of each dog into a folder with its name",
         )
-    return LabelledPhotos(photos, len(found) - len(photos))
+    return LabelledPhotos(
+        photos,
+        without_dog_name=sum(photo.name is None for photo in found.photos),
+        by_folder=True,
+        refused_names=named.refused,
+        failures=tuple(found.failures),
+        left_out=tuple(found.left_out),
+    )
+
+
+def no_names(folders: Iterable[str]) -> EvaluationError:
+    """The error where folders' names say nothing of dogs: figures over them would say nothing of the model package."""
+    cure = f"Put the photos of each dog into a folder with its name, or write an {INDEX}; {ANYWAY}"
+    return EvaluationError(refusal(folders), cure)
 
 
 def _from_index(index: Path, split: str | None) -> list[LabelledPhoto]:
@@ -102,10 +136,24 @@ def _rows(index: Path) -> list[dict[str, str]]:
     for number, row in enumerate(rows, start=2):
         if not all(row[name] for name in _REQUIRED):
             raise EvaluationError(f"{index}, line {number}, lacks the dog or the file", _CURE)
+        # An index comes with photos of others; what it names ends up as pictures in a report that is passed on.
+        if not _is_below(index.parent, row["file"]):
+            raise EvaluationError(
+                f"{index}, line {number}, names {row['file']}, which is not in {index.parent}",
+                "Put the photo there, and name it by its path below that folder",
+            )
     if not rows:
         raise EvaluationError(f"{index} has no rows", _CURE)
     _refuse_twice(index, (row["file"] for row in rows))
     return rows
+
+
+def _is_below(folder: Path, file: str) -> bool:
+    """Whether a path stays in the folder, links followed."""
+    try:
+        return (folder / file).resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError):  # a circle of links, or a NUL in the name
+        return False
 
 
 def _refuse_twice(index: Path, files: Iterable[str]) -> None:

@@ -13,6 +13,7 @@ from .. import __version__
 from ..errors import OutputError
 from ..files import output_error, whole_file
 from ..html import require_jinja2, write_page
+from ..scan import in_words
 from .embedded import EmbeddedPhotos
 from .evaluate import ALL, Evaluation
 from .pairs import Counts, DogPairs, Floats
@@ -112,6 +113,7 @@ def write_figures(path: Path, evaluation: Evaluation, photos: EmbeddedPhotos, fa
         **asdict(facts),
         "intervals": "95 %, dogs drawn 1,000 times with replacement",
         "failures": [asdict(failure) for failure in photos.failures],
+        "left_out": [asdict(one) for one in photos.left_out],
         "figures": asdict(evaluation),
     }
     with whole_file(path) as temporary:
@@ -133,6 +135,7 @@ def write_report(path: Path, evaluation: Evaluation, photos: EmbeddedPhotos, fac
         "version": __version__,
         "made": _now(),
         "evaluation": evaluation,
+        "left_out_words": in_words(photos.left_out),
         "photos": photos,
         "tables": tables(evaluation),
         "cell_text": cell_text,

@@ -255,7 +255,7 @@ def analyse(
         embeddings=np.stack(embeddings) if embeddings else np.empty((0, dimension), dtype=np.float32),
         photos=photos,
         failures=failures + analyser.undrawn,
-        other_files=found.other_files,
+        left_out=found.left_out,
         contents=len(files_of),
         computed=analyser.computed,
         conflicts=conflicts,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry import FloatArray
-from ..scan import Failure
+from ..scan import Failure, LeftOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Collection:
         embeddings: ``(n, dimension)`` float32 of unit length, a row for each of ``sightings``.
         photos: every photo that could be read, once.
         failures: files that could not be used, and those whose debug picture could not be written.
-        other_files: how many files have no photo's suffix.
+        left_out: files that are no photos, and folders that hold none of their own.
         contents: how many different contents those files have; a photo and its smaller copy are two.
         computed: how many contents this run analysed; the others were known.
         conflicts: photos whose files and copies lie in folders of different names.
@@ -81,7 +81,7 @@ class Collection:
     embeddings: FloatArray
     photos: list[Photo]
     failures: list[Failure]
-    other_files: int
+    left_out: list[LeftOut]
     contents: int
     computed: int
     conflicts: list[Photo]
@@ -96,6 +96,12 @@ class Collection:
         """Photos in which no dog was found."""
         with_dog = {sighting.photo.id for sighting in self.sightings}
         return [photo for photo in self.photos if photo.id not in with_dog]
+
+    def without_names(self) -> Collection:
+        """The same dogs and photos, and no folder has named any of them."""
+        photos = {photo.id: replace(photo, name=None) for photo in self.photos}
+        sightings = [replace(one, photo=photos[one.photo.id], name=None) for one in self.sightings]
+        return replace(self, sightings=sightings, photos=list(photos.values()), conflicts=[])
 
     @property
     def photo_ids(self) -> NDArray[np.int64]:

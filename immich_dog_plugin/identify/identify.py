@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..dog_names import Names, choose_names, contradicted
 from ..geometry import ImageArray
 from ..html import require_jinja2
 from ..model_package import ModelPackage
@@ -34,6 +35,7 @@ class Options:
         min_score: least detection score that counts; the model package's by default.
         workers: photos that are worked on at once; by the machine where it is ``None``. The results are the same.
         retry: read also the photos over which an earlier run died.
+        names: which folders' names are taken for dogs' names.
     """
 
     formats: Sequence[str] = ("npz",)
@@ -41,6 +43,7 @@ class Options:
     min_score: float | None = None
     workers: int | None = None
     retry: bool = False
+    names: Names = "auto"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +54,8 @@ class Result:
         collection: the dogs.
         groups: ``(n,)``, the group of each.
         verdicts: what a cosine says, by the model package.
-        accuracy: how often similarity finds the folder's name; ``None`` where folders name no dog twice.
+        accuracy: how often similarity finds the folder's name; ``None`` where it cannot be right or cannot be wrong.
+        refused_names: folders whose names do not look like dogs' names and were not taken.
         neighbours_listed: how many neighbours of each dog ``similarity.csv`` holds, ``None`` if it holds every pair.
     """
 
@@ -59,6 +63,7 @@ class Result:
     groups: Labels
     verdicts: Verdicts
     accuracy: NameAccuracy | None
+    refused_names: tuple[str, ...]
     neighbours_listed: int | None
 
 
@@ -105,12 +110,18 @@ def identify(
 
     dimension = manifest.recognition.dimension
     workers = PhotoWorkers(options.workers)
+    named = choose_names(found, options.names)
     with Store(out / STORE, package.fingerprint, min_score, dimension) as store:
         analyser = Analyser(pipeline, cut_dog, store, min_score, out / DEBUG, workers, retry=options.retry)
-        collection = analyse(found, analyser, workers, store, dimension, track)
+        collection = analyse(named.scan, analyser, workers, store, dimension, track)
         embeddings, photos = collection.embeddings, collection.photo_ids
         groups = group(embeddings, photos, options.cluster, manifest.thresholds.same_dog)
-        accuracy = name_accuracy(embeddings, photos, [sighting.name for sighting in collection.sightings])
+        names = [sighting.name for sighting in collection.sightings]
+        refused = named.refused
+        if options.names == "auto" and contradicted(embeddings, photos, names, verdicts.same_from):
+            refused = (*refused, *dict.fromkeys(name for name in names if name is not None))
+            collection, names = collection.without_names(), [None] * len(names)
+        accuracy = name_accuracy(embeddings, photos, names)
         write_embeddings(out, collection, options.formats)
         write_dogs(out, collection, groups)
         neighbours_listed = write_similarity(out, collection, manifest.calibration)
@@ -123,6 +134,7 @@ def identify(
             same_dog=manifest.thresholds.same_dog,
             threshold_source=manifest.thresholds.source,
             accuracy=accuracy,
+            refused_names=refused,
         )
         write_report(out / REPORT, collection, groups, facts, store)
-    return Result(collection, groups, verdicts, accuracy, neighbours_listed)
+    return Result(collection, groups, verdicts, accuracy, refused, neighbours_listed)

@@ -79,14 +79,15 @@ def most_similar(embeddings: FloatArray, photos: IndexArray, count: int, queries
 def name_accuracy(embeddings: FloatArray, photos: IndexArray, names: Sequence[str | None]) -> NameAccuracy | None:
     """Leave one photo out: does the most similar named dog of another photo have the same name?
 
-    Dogs without a name take no part. ``None`` where no name has two photos, so that nothing can be right.
+    Dogs without a name take no part. ``None`` where no name has two photos, so that nothing can be right, or where
+    there is one name only, so that nothing can be wrong.
     """
     named = np.array([index for index, name in enumerate(names) if name is not None], dtype=np.int64)
     labels = np.array([name for name in names if name is not None])
     own_photos = photos[named]
     photos_of = {label: len(set(own_photos[labels == label])) for label in np.unique(labels)} if len(named) else {}
     queries = np.array([row for row, label in enumerate(labels) if photos_of[label] > 1], dtype=np.int64)
-    if not len(queries):
+    if not len(queries) or len(photos_of) < 2:
         return None
     found = most_similar(embeddings[named], own_photos, 5, queries)
     right = (labels[found.indices] == labels[queries][:, None]) & (found.indices >= 0)

@@ -12,7 +12,9 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from .. import __version__
+from ..dog_names import refusal
 from ..html import data_uri, write_page
+from ..scan import in_words
 from .collection import Collection, Photo, Sighting
 from .grouping import UNGROUPED, Labels
 from .heatmap import colour_stops, heat_map
@@ -47,6 +49,7 @@ class Facts:
         same_dog: cosine from which two dogs may share a group.
         threshold_source: how it was chosen.
         accuracy: how often similarity finds the folder's name again.
+        refused_names: folders whose names do not look like dogs' names.
     """
 
     folder: str
@@ -57,6 +60,7 @@ class Facts:
     same_dog: float
     threshold_source: str
     accuracy: NameAccuracy | None
+    refused_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,10 @@ def _content(collection: Collection, groups: Labels, facts: Facts, store: Store)
         "colour_stops": colour_stops(9),
         "without_dog": Shown.first(collection.without_dog, _MAX_WITHOUT_DOG),
         "failures": Shown.first(collection.failures, _MAX_LINES),
+        "left_out": Shown.first(collection.left_out, _MAX_LINES),
+        "left_out_words": in_words(collection.left_out),
+        "copied": Shown.first([photo for photo in collection.photos if photo.copies], _MAX_LINES),
+        "refusal": refusal(facts.refused_names) if facts.refused_names else "",
         "conflicts": Shown.first(collection.conflicts, _MAX_LINES),
         "dog_picture": dog_picture,
         "photo_picture": photo_picture,

@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from immich_dog_plugin.errors import PhotoError
-from immich_dog_plugin.scan import STORE, scan
+from immich_dog_plugin.scan import STORE, LeftOut, in_words, scan
 
 
 def _touch(folder: Path, *names: str) -> None:
@@ -41,9 +42,46 @@ def test_hidden_files_and_the_thumbnails_of_a_nas_are_skipped(tmp_path: Path) ->
     assert _keys(tmp_path) == ["a.jpg"]
 
 
-def test_files_of_other_kinds_are_counted(tmp_path: Path) -> None:
-    _touch(tmp_path, "a.jpg", "notes.txt", "film.mp4")
-    assert scan(tmp_path, exclude=tmp_path / "out").other_files == 2
+def test_files_of_other_kinds_are_named_with_their_kind(tmp_path: Path) -> None:
+    _touch(tmp_path, "a.jpg", "x/notes.txt", "film.MP4", "old.mp4", "README", "Rex 12.03.2021")
+    found = scan(tmp_path, exclude=tmp_path / "out")
+    assert [(one.key, one.kind) for one in found.left_out] == [
+        ("film.MP4", ".mp4"),
+        ("old.mp4", ".mp4"),
+        ("README", "without a suffix"),
+        ("Rex 12.03.2021", "without a suffix"),
+        ("x/notes.txt", ".txt"),
+    ]
+    assert in_words(found.left_out) == "2 .mp4, 2 without a suffix, 1 .txt"
+
+
+def test_of_many_kinds_the_most_frequent_are_said() -> None:
+    left_out = [LeftOut(f"{kind}/{number}", f".{kind}") for kind in range(13) for number in range(14 - kind)]
+    words = in_words(left_out)
+    assert words.startswith("14 .0, 13 .1, ")
+    assert words.endswith("5 .9, 9 of other kinds")
+
+
+def test_the_output_of_an_earlier_run_is_said_to_be_left_out(tmp_path: Path) -> None:
+    _touch(tmp_path, "a.jpg", "out/b.jpg", f"older/{STORE}")
+    assert scan(tmp_path, exclude=tmp_path / "out").left_out == [LeftOut("older", "the output of an earlier run", True)]
+
+
+@pytest.mark.parametrize("suffix", [".mpo", ".insp", ".jp2", ".jpe", ".JFIF"])
+def test_whatever_can_be_read_is_a_photo(tmp_path: Path, suffix: str) -> None:
+    _touch(tmp_path, f"a{suffix}")
+    assert _keys(tmp_path) == [f"a{suffix}"]
+
+
+def test_a_file_without_a_suffix_is_a_photo_where_it_begins_as_one(tmp_path: Path) -> None:
+    for kind in ("JPEG", "PNG", "WEBP"):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"img {kind}", kind)
+    Image.new("RGB", (8, 8)).save(tmp_path / "Rex 12.03.2021", "JPEG")
+    (tmp_path / "letter").write_text("Dear Rex")
+    os.mkfifo(tmp_path / "pipe")  # opening it would wait for ever
+    found = scan(tmp_path)
+    assert [photo.key for photo in found.photos] == ["img JPEG", "img PNG", "img WEBP", "Rex 12.03.2021"]
+    assert [one.key for one in found.left_out] == ["letter", "pipe"]
 
 
 def test_a_circle_of_links_ends_and_a_linked_folder_is_followed(tmp_path: Path) -> None:
@@ -85,7 +123,7 @@ def test_an_empty_folder_is_an_error_that_names_the_suffixes(tmp_path: Path) -> 
 
 def test_a_folder_without_photos_says_what_it_holds_instead(tmp_path: Path) -> None:
     _touch(tmp_path, "film.mp4")
-    with pytest.raises(PhotoError, match="1 file of other kinds"):
+    with pytest.raises(PhotoError, match=r"but 1 \.mp4"):
         scan(tmp_path, exclude=tmp_path / "out")
 
 

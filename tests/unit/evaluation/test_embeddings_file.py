@@ -22,7 +22,7 @@ def test_what_identify_wrote_is_read_with_the_names_of_its_largest_dogs(tmp_path
         sighting(2, "Bella/c.png", 0, "Bella"),
         sighting(3, "d.png", 0, None),
     ]
-    collection = Collection(sightings, np.eye(4, dtype=np.float32), [], [], 0, 4, 4, [])
+    collection = Collection(sightings, np.eye(4, dtype=np.float32), [], [], [], 4, 4, [])
     write_embeddings(tmp_path, collection, ["npz"])
     write_dogs(tmp_path, collection, np.full(4, -1))
     read = read_embeddings(tmp_path / "embeddings.npz")

@@ -28,7 +28,7 @@ def _collection(photos: list[tuple[tuple[str, ...], int]], dimension: int = 8) -
     ]
     rows = np.random.default_rng(0).normal(size=(len(sightings), dimension))
     embeddings = unit_rows(rows) if sightings else np.empty((0, dimension), dtype=np.float32)
-    return Collection(sightings, embeddings, [Photo(i, f, "Rex") for i, (f, _) in enumerate(photos)], [], 0, 0, 0, [])
+    return Collection(sightings, embeddings, [Photo(i, f, "Rex") for i, (f, _) in enumerate(photos)], [], [], 0, 0, [])
 
 
 COLLECTION = _collection([(("Rex/a.jpg", "copy.jpg"), 1), (("Rex/b, c.jpg",), 2), (("none.jpg",), 0)])
