@@ -73,10 +73,9 @@ def is_copy(whole: bytes, part: bytes) -> bool:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     laid = cv2.warpAffine(first, found, (_SIDE, _SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     # The tones of the one in place of the other's, by rank: what an edit has lightened is as white as there.
-    laid = np.interp(laid, np.sort(laid, axis=None), np.sort(second, axis=None)).astype(np.float32)
-    return all(
-        _same(one, other) for one, other in zip(_parts(laid), _parts(np.asarray(second, np.float32)), strict=True)
-    )
+    toned = np.asarray(np.interp(laid, np.sort(laid, axis=None), np.sort(second, axis=None)), dtype=np.float32)
+    shown = np.asarray(second, dtype=np.float32)
+    return all(_same(one, other) for one, other in zip(_parts(toned), _parts(shown), strict=True))
 
 
 def _is_crop(transform: FloatArray) -> bool:

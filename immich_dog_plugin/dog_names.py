@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -15,7 +15,6 @@ from .scan import Scan
 
 Names = Literal["auto", "folder", "none"]
 CHOICES: tuple[Names, ...] = get_args(Names)
-ANYWAY = "--names folder takes them anyway"
 
 _MONTHS = """
 january february march april may june july august september october november december
@@ -142,13 +141,17 @@ def _sample(names: Sequence[str | None]) -> tuple[NDArray[np.int64], NDArray[np.
     return np.array([row for rows in spread for row in rows], dtype=np.int64), labels.astype(np.int64)
 
 
-def refusal(folders: Iterable[str]) -> str:
+def anyway(folders: Sequence[str]) -> str:
+    """How a user has the names of folders taken that were refused."""
+    return f"--names folder takes {'it' if len(folders) == 1 else 'them'} anyway"
+
+
+def refusal(folders: Sequence[str]) -> str:
     """What a user is told of folders whose names were not taken.
 
     >>> refusal(["2021", "2022", "2023", "2024"])
     "The folders 2021, 2022, 2023 … do not look like dogs' names"
     """
-    listed = list(folders)
-    if len(listed) == 1:
-        return f"The folder {listed[0]} does not look like a dog's name"
-    return f"The folders {', '.join(listed[:3])}{' …' if listed[3:] else ''} do not look like dogs' names"
+    if len(folders) == 1:
+        return f"The folder {folders[0]} does not look like a dog's name"
+    return f"The folders {', '.join(folders[:3])}{' …' if folders[3:] else ''} do not look like dogs' names"

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..dog_names import ANYWAY, contradicted, refusal
+from ..dog_names import anyway, contradicted, refusal
 from ..errors import EvaluationError
 from ..evaluation import tables
 from ..evaluation.embedded import EmbeddedPhotos, embed_photos
@@ -103,7 +103,9 @@ def _from_photos(args: argparse.Namespace) -> tuple[EmbeddedPhotos, Facts, Manif
     if labelled.without_dog_name:
         notes.append(f"Photos in no subfolder: {labelled.without_dog_name}, left out, for nothing names their dog.")
     if labelled.refused_names:
-        notes.append(f"{refusal(labelled.refused_names)}: their photos are left out; {ANYWAY}.")
+        notes.append(
+            f"{refusal(labelled.refused_names)}, so these photos are left out; {anyway(labelled.refused_names)}."
+        )
     source = f"{args.photos}, split {args.split}" if args.split else str(args.photos)
     return photos, Facts(source, str(package), _how_far_to_believe(args.split), notes), package.manifest
 
@@ -113,7 +115,7 @@ def _refuse_contradicted(photos: EmbeddedPhotos, package: ModelPackage) -> None:
     _, originals = np.unique(photos.groups[found], return_inverse=True)
     names = photos.labels[found].tolist()
     if contradicted(photos.embeddings[found], originals, names, Verdicts.of(package.manifest).same_from):
-        raise no_names(dict.fromkeys(names))
+        raise no_names(tuple(dict.fromkeys(names)))
 
 
 def _from_file(args: argparse.Namespace) -> tuple[EmbeddedPhotos, Facts, Manifest | None]:

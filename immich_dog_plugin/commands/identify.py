@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..dog_names import ANYWAY, CHOICES, refusal
+from ..dog_names import CHOICES, anyway, refusal
 from ..files import CONTINUES
 from ..identify.export import EMBEDDING_FORMATS
 from ..identify.grouping import METHODS, UNGROUPED
@@ -104,7 +104,7 @@ def _print_result(console: Console, result: Result, out: Path) -> None:
     console.print(f"{dogs}: {_count(groups, 'group')}, {_count(ungrouped, 'dog')} in no group")
     print_left_out(console, collection.left_out)
     if result.refused_names:
-        console.print(Text(f"{refusal(result.refused_names)}; {ANYWAY}"))
+        console.print(Text(f"{refusal(result.refused_names)}; {anyway(result.refused_names)}"))
     print_failures(console, collection.failures, ", all in the report")
     if result.neighbours_listed:
         console.print(f"similarity.csv holds each dog's {result.neighbours_listed} most similar dogs, not every pair")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..dog_names import ANYWAY, Names, choose_names, refusal
+from ..dog_names import Names, anyway, choose_names, refusal
 from ..errors import EvaluationError
 from ..scan import Failure, LeftOut, scan
 
@@ -103,9 +103,9 @@ def read_labelled_photos(
     )
 
 
-def no_names(folders: Iterable[str]) -> EvaluationError:
+def no_names(folders: Sequence[str]) -> EvaluationError:
     """The error where folders' names say nothing of dogs: figures over them would say nothing of the model package."""
-    cure = f"Put the photos of each dog into a folder with its name, or write an {INDEX}; {ANYWAY}"
+    cure = f"Put the photos of each dog into a folder with its name, or write an {INDEX}; {anyway(folders)}"
     return EvaluationError(refusal(folders), cure)
 
 

@@ -166,3 +166,20 @@ def test_whatever_one_photo_raises_the_others_run(
     assert [failure.key for failure in found.failures] == [photos[3].key]
     assert "a runtime's own error" in found.failures[0].reason
     assert len(found.keys) == 19
+
+
+def test_a_smaller_copy_is_no_pair_with_its_original(embed: Embed, write_dog: WriteDog, photos: Path) -> None:
+    original, other = write_dog("Rex/1.png", "Rex", shade=1), write_dog("Rex/2.png", "Rex", shade=9)
+    copy = photos / "Rex" / "1_preview.jpg"
+    Image.open(original).convert("RGB").resize((192, 144)).save(copy, quality=80)
+    of_one, of_other, of_copy = embed(
+        [LabelledPhoto(file, file.name, "Rex") for file in (original, other, copy)]
+    ).groups
+    assert of_copy == of_one
+    assert of_other != of_one
+
+
+def test_the_original_that_an_index_names_is_believed(embed: Embed, write_dog: WriteDog) -> None:
+    file = write_dog("Rex/1.png", "Rex")
+    found = embed([LabelledPhoto(file, "a", "Rex", group="x"), LabelledPhoto(file, "b", "Rex", group="y")])
+    assert found.groups.tolist() == ["x", "y"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -22,10 +23,12 @@ Call = Callable[..., int]
 
 @pytest.fixture
 def call(photos: Path, padded_package: ModelPackage) -> Call:
-    """Runs the command on ``photos`` with the tiny, padded package; returns its exit code."""
+    """Runs the command on ``photos`` with the tiny, padded package, which takes all coats for one dog, so that names
+    are believed unless a test says otherwise; returns its exit code."""
 
     def call_evaluate(*options: object) -> int:
-        return main(["evaluate", str(photos), "--model", str(padded_package.path), *map(str, options)])
+        fixed = ["--model", str(padded_package.path), "--names", "folder"]
+        return main(["evaluate", str(photos), *fixed, *map(str, options)])
 
     return call_evaluate
 
@@ -87,7 +90,7 @@ def test_a_calibrated_package_has_its_probability_held_against_the_photos(
     manifest = padded_package.manifest.model_copy(update={"calibration": CALIBRATION})
     package = Path(shutil.copytree(padded_package.path, tmp_path / "calibrated"))
     (package / "manifest.json").write_text(manifest.model_dump_json())
-    assert main(["evaluate", str(five_dogs), "--model", str(package), "--out", str(tmp_path / "out")]) == 0
+    assert call("--model", package, "--out", tmp_path / "out") == 0
     assert "Probability of the same dog" in capsys.readouterr().out
     found = json.loads((tmp_path / "out" / "figures.json").read_text())["figures"]["reliability"]
     # 5 dogs of 4 photos: 5 * 6 pairs of the same dog and 10 * 16 of different dogs
@@ -137,6 +140,60 @@ def test_photos_in_no_subfolder_are_left_out_and_counted(
     write_dog("party.png", "Rex", dogs=2)
     assert call() == 0
     assert "Photos in no subfolder: 1, left out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("folders", [("2021", "2022"), ("By the sea", "In the woods")])
+def test_folders_that_are_no_dogs_are_refused_instead_of_measured(
+    call: Call, write_dog: WriteDog, capsys: pytest.CaptureFixture[str], folders: tuple[str, str]
+) -> None:
+    for number in range(6):
+        write_dog(f"{folders[number % 2]}/{number}.png", "Rex", shade=20 * number)
+    assert call("--names", "auto") == 1
+    said = capsys.readouterr().err
+    assert f"The folders {folders[0]}, {folders[1]} do not look like dogs' names" in said
+    assert "Put the photos of each dog into a folder with its name" in said
+    assert call() == 0
+    assert "Same dog or not" in capsys.readouterr().out
+
+
+def test_a_date_among_dogs_is_left_out_and_said(
+    call: Call,
+    five_dogs: Path,
+    write_dog: WriteDog,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("immich_dog_plugin.commands.evaluate.contradicted", lambda *_: False)
+    write_dog("2021/a.png", "Rex", shade=7)
+    assert call("--names", "auto") == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"│ all +│ 5 +│ 20 ", printed)
+    assert "The folder 2021 does not look like a dog's name, so these photos are left out" in printed.replace("\n", " ")
+
+
+def test_a_folder_that_cannot_be_read_is_mentioned_beside_the_figures(
+    call: Call, five_dogs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = os.scandir
+
+    def scandir(path: str) -> os._ScandirIterator[str]:  # root may read everything, so permissions prove nothing
+        if Path(path).name == "Rex":
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    (five_dogs / "film.mp4").touch()
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert call("--out", tmp_path / "out") == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"│ all +│ 4 +│ 16 ", printed)
+    assert "Failed: Rex: the folder cannot be read (Permission denied)" in printed
+    assert "Left out: 1 .mp4" in printed
+    content = json.loads((tmp_path / "out" / "figures.json").read_text())
+    assert [failure["key"] for failure in content["failures"]] == ["Rex"]
+    assert content["left_out"] == [{"key": "film.mp4", "kind": ".mp4", "folder": False}]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<td>Rex</td>" in page
+    assert "<td>film.mp4</td>" in page
 
 
 def test_a_report_of_somebody_else_is_not_overwritten(

@@ -36,11 +36,13 @@ def pipeline(tiny_pipeline: DogPipeline) -> CountingPipeline:
 
 @pytest.fixture
 def write_photo(photos: Path) -> WritePhoto:
-    """Writes a photo with ``dogs`` red rectangles; another ``shade`` makes it another photo."""
+    """Writes a photo with ``dogs`` red rectangles; another ``shade`` makes it another photo, ``striped`` other dogs."""
 
-    def write(name: str, dogs: int = 1, shade: int = 0) -> Path:
+    def write(name: str, dogs: int = 1, shade: int = 0, striped: bool = False) -> Path:
         # Each fills one cell of the tiny detector, so that each is found once.
         photo = red_dog_photo([(32 + 64 * number, 32, 64 + 64 * number, 64) for number in range(dogs)])
+        if striped:
+            photo[48:64][photo[48:64, :, 1] == 0] = (255, 120, 120)
         photo[96:] = bricks(shade, photo[96:].shape)
         return write_png(photos / name, photo)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from immich_dog_plugin.errors import MissingPackageError, OutputError
 from immich_dog_plugin.geometry import ImageArray
@@ -87,6 +88,27 @@ def test_identical_files_are_computed_once_and_each_has_its_key(
     assert [sighting.keys for sighting in result.collection.sightings] == [("a.png#0", "copy/b.png#0")]
     with np.load(tmp_path / "out" / "embeddings.npz") as archive:
         np.testing.assert_array_equal(archive["a.png#0"], archive["copy/b.png#0"])
+
+
+def test_a_smaller_copy_is_no_photo_of_its_own_and_is_named(
+    run: Run, write_photo: WritePhoto, photos: Path, tmp_path: Path
+) -> None:
+    original = write_photo("Rex/a.png", shade=1)
+    write_photo("Rex/b.png", shade=2)
+    small = Image.open(original).convert("RGB").resize((128, 96))
+    small.save(photos / "0.webp")  # comes first, and is none the less the copy
+    small.save(photos / "Rex" / "small.jpg", quality=70)
+    result = run()
+    collection = result.collection
+    assert [(photo.files, sorted(photo.copies), photo.name) for photo in collection.photos] == [
+        (("Rex/a.png",), ["0.webp", "Rex/small.jpg"], "Rex"),
+        (("Rex/b.png",), [], "Rex"),
+    ]
+    assert [sighting.key for sighting in collection.sightings] == ["Rex/a.png#0", "Rex/b.png#0"]
+    assert (collection.files, collection.contents) == (4, 4)
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "<td>0.webp, Rex/small.jpg</td>" in report
+    assert run().collection.photos == collection.photos
 
 
 def test_a_photo_moved_to_another_name_is_known_and_its_old_debug_picture_goes(

@@ -33,14 +33,73 @@ def test_it_prints_the_five_most_similar_with_their_names_judged(
     call: Call, write_photo: WritePhoto, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     for name in ("Rex/a.png", "Rex/b.png", "Bella/c.png"):
-        write_photo(name, shade=len(name) + ord(name[-5]))
-    assert call() == 0
+        write_photo(name, shade=len(name) + ord(name[-5]), striped=name.startswith("Bella"))
+    assert call("--names", "folder") == 0
     printed = capsys.readouterr().out
     row = next(line for line in printed.splitlines() if line.startswith("│ Bella/c.png"))
     assert row.count("✗") == 2
     assert "Right name: 100.0% top 1, 100.0% top 5 (of 2 dogs with a name)" in printed
     assert "3 photos read: 3 analysed now, 0 known from before" in printed
     assert str(tmp_path / "out" / "report.html") in printed.replace("\n", "")
+
+
+def _two_trips(write_photo: WritePhoto, *folders: str) -> None:
+    """Photos of one dog in each of the folders."""
+    for number in range(6):
+        write_photo(f"{folders[number % len(folders)]}/{number}.png", shade=number)
+
+
+@pytest.mark.parametrize("folders", [("2021", "2022"), ("By the sea", "In the woods")])
+def test_folders_that_are_no_dogs_get_no_marks_and_no_figure(
+    call: Call, write_photo: WritePhoto, capsys: pytest.CaptureFixture[str], tmp_path: Path, folders: tuple[str, str]
+) -> None:
+    _two_trips(write_photo, *folders)
+    assert call() == 0
+    printed = capsys.readouterr().out
+    report = (tmp_path / "out" / "report.html").read_text()
+    sentence = f"The folders {folders[0]}, {folders[1]} do not look like dogs' names"
+    assert f"{sentence}; --names folder takes them anyway" in printed
+    assert sentence in report.replace("&#39;", "'")
+    for shown in (printed, report):
+        assert "✗" not in shown
+        assert "right name" not in shown.casefold()
+    assert call("--names", "folder") == 0
+    printed = capsys.readouterr().out
+    assert "✗" in printed
+    assert "Right name: " in printed
+    assert "do not look like" not in printed
+
+
+def test_dogs_that_look_different_are_believed_to_have_their_folders_names_unless_told_otherwise(
+    call: Call, write_photo: WritePhoto, capsys: pytest.CaptureFixture[str], tiny_package: ModelPackage, tmp_path: Path
+) -> None:
+    strict = tiny_package.manifest.thresholds.model_copy(update={"same_dog": 0.98})
+    package = Path(shutil.copytree(tiny_package.path, tmp_path / "strict"))
+    manifest = tiny_package.manifest.model_copy(update={"thresholds": strict})
+    (package / "manifest.json").write_text(manifest.model_dump_json())
+    for number in range(4):
+        write_photo(f"{('Rex', 'Bella')[number % 2]}/{number}.png", shade=number, striped=number % 2 == 1)
+    assert call("--model", str(package)) == 0
+    assert "Right name: 100.0%" in capsys.readouterr().out
+    assert call("--model", str(package), "--names", "none") == 0
+    printed = capsys.readouterr().out
+    assert not {"✓", "✗"} & set(printed)
+    assert "Right name" not in printed
+    assert "do not look like" not in printed
+
+
+def test_what_is_left_out_is_said_by_kind_and_named_in_the_report(
+    call: Call, write_photo: WritePhoto, capsys: pytest.CaptureFixture[str], photos: Path, tmp_path: Path
+) -> None:
+    write_photo("library/a.png")
+    for name in ("b.dng", "c.DNG", "<i>.jxr", "library/.immich", "thumbs/a_preview.jpeg"):
+        (photos / name).parent.mkdir(exist_ok=True)
+        (photos / name).touch()
+    assert call() == 0
+    assert "Left out: 2 .dng, 1 .jxr, 1 folder (previews by Immich)" in capsys.readouterr().out
+    report = (tmp_path / "out" / "report.html").read_text()
+    for name in ("<td>c.DNG</td>", "<td>&lt;i&gt;.jxr</td>", "<td>thumbs/</td>"):
+        assert name in report
 
 
 def test_a_calibrated_package_shows_the_probability_beside_each_cosine(

@@ -47,6 +47,11 @@ def test_name_accuracy_leaves_out_dogs_without_a_name_and_of_the_same_photo() ->
     assert name_accuracy(embeddings, photos, names) == NameAccuracy(3, 0.0, 1.0)
 
 
+def test_name_accuracy_is_none_where_one_name_cannot_be_wrong() -> None:
+    embeddings = unit_rows(np.ones((3, 4)))
+    assert name_accuracy(embeddings, np.arange(3), ["Rex", "Rex", None]) is None
+
+
 @pytest.mark.parametrize("names", [[], [None, None], ["Rex", "Bella"]])
 def test_name_accuracy_is_none_where_nothing_can_be_right(names: list[str | None]) -> None:
     embeddings = unit_rows(np.ones((len(names), 4))) if names else np.empty((0, 4), dtype=np.float32)
