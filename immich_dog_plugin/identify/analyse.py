@@ -14,20 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
-from ..copies import originals
 from ..errors import OutputError, PhotoError
 from ..files import output_error, whole_file
-from ..geometry import ImageArray, largest_box
+from ..geometry import ImageArray
 from ..imaging import megapixels, read_photo
 from ..parallel import PhotoWorkers, attempt
 from ..pictures import debug_picture, thumbnail
 from ..pipeline import Dog
 from ..scan import Failure, PhotoFile, Scan
 from ..stages.embedder import Pictures
-from .collection import Collection, Photo, Sighting
-from .store import Store, StoredDog
+from .collect import collect
+from .collection import Collection
+from .store import Store
 
 _MAX_FILE_BYTES = 1 << 30  # a file is read whole; no photo is larger, but a film with a photo's suffix is
 _MAX_NAME_BYTES = 255  # of Linux' file systems
@@ -235,59 +233,7 @@ def analyse(
                 files_of.setdefault(analyser.keep(file, outcome), []).append(file)
             track(len(failures) + len(analyser.undrawn))
     analyser.forget_others(file.key for files in files_of.values() for file in files)
-    sightings: list[Sighting] = []
-    embeddings = []
-    photos = []
-    conflicts = []
-    for id, copies in _with_copies(files_of, store).items():
-        files = files_of[id]
-        names = [file.name for file in [*files, *copies] if file.name is not None]
-        keys, others = (tuple(file.key for file in some) for some in (files, copies))
-        photo = Photo(id, keys, names[0] if names else None, others)
-        photos.append(photo)
-        if len(set(names)) > 1:
-            conflicts.append(photo)
-        dogs = store.dogs(id)
-        sightings += _sightings(photo, dogs)
-        embeddings += [stored.dog.embedding for stored in dogs]
-    return Collection(
-        sightings=sightings,
-        embeddings=np.stack(embeddings) if embeddings else np.empty((0, dimension), dtype=np.float32),
-        photos=photos,
-        failures=failures + analyser.undrawn,
-        left_out=found.left_out,
-        contents=len(files_of),
-        computed=analyser.computed,
-        conflicts=conflicts,
-    )
-
-
-def _with_copies(files_of: dict[int, list[PhotoFile]], store: Store) -> dict[int, list[PhotoFile]]:
-    """Each photo that is no copy of another, by its id, and the files that hold copies of it."""
-    ids, pixels = list(files_of), store.pixels()
-    found = originals(lambda row: store.photo_thumbnail(ids[row]), [pixels[id] for id in ids])
-    copies: dict[int, list[PhotoFile]] = {id: [] for row, id in enumerate(ids) if found[row] == row}
-    for row, original in enumerate(found):
-        if row != original:
-            copies[ids[original]] += files_of[ids[row]]
-    return copies
-
-
-def _sightings(photo: Photo, dogs: list[StoredDog]) -> list[Sighting]:
-    boxes = [stored.dog.box.astype(float) for stored in dogs]
-    named = largest_box(np.stack(boxes)) if boxes else None
-    return [
-        Sighting(
-            id=stored.id,
-            photo=photo,
-            number=stored.number,
-            name=photo.name if index == named else None,
-            box=(float(box[0]), float(box[1]), float(box[2]), float(box[3])),
-            score=stored.dog.score,
-            crop=stored.dog.crop,
-        )
-        for index, (stored, box) in enumerate(zip(dogs, boxes, strict=True))
-    ]
+    return collect(files_of, store, dimension, found.left_out, failures + analyser.undrawn, analyser.computed)
 
 
 def _digest(path: Path) -> str:
