@@ -99,7 +99,7 @@ def test_a_photo_goes_through_the_standard_input(dog_container: ContainerService
 
 @pytest.mark.parametrize(
     "options",
-    [["--read-only", "--user=1000:1000"], ["--memory=512m", "--memory-swap=512m"]],
+    [["--read-only", "--tmpfs=/tmp", "--user=1000:1000"], ["--memory=512m", "--memory-swap=512m"]],
     ids=["read-only root, another user, a cache that it may not enter", "512 MB"],
 )
 def test_a_container_that_is_allowed_little_answers_the_same(image: str, cache_volume: str, options: list[str]) -> None:
