@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import time
 from contextlib import suppress
+from glob import glob
 from pathlib import Path
 from reprlib import repr as shortened
 
@@ -59,7 +60,7 @@ def require_package(model_name: str) -> None:
     available = _available()
     if model_name in available or model_name in map(clean_name, available):
         return
-    known = sorted({*available, *(file.parent.name for file in task_folder.glob(f"[!.]*/{MANIFEST}"))})
+    known = sorted({*available, *(file.parent.name for file in _matching(task_folder, f"[!.]*/{MANIFEST}"))})
     raise HTTPException(
         422,
         f"There is no dog model package {shortened(model_name)}, but: {', '.join(known) or 'none at all'}. "
@@ -99,10 +100,15 @@ def copy_package(bundled: Path, folder: Path) -> None:
 
 def remove_abandoned(task_folder: Path) -> None:
     """Remove what a worker left that was killed while it copied, a whole package at the most."""
-    for scratch in task_folder.glob(f"{SCRATCH}*"):
+    for scratch in _matching(task_folder, f"{SCRATCH}*"):
         with suppress(OSError):  # another worker was faster
             if time.time() - scratch.stat().st_mtime > ABANDONED:
                 shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    """What matches in a folder: nothing where it, or one above it, may not be entered. ``Path.glob`` would raise."""
+    return [folder / name for name in glob(pattern, root_dir=folder)]  # noqa: PTH207
 
 
 def _available() -> dict[str, Path]:

@@ -181,15 +181,24 @@ def refuse_to_write(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def refuse_to_enter(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a folder of another user with mode 700 does; root, who may run these tests, would be let in."""
     service.cache.mkdir(parents=True)
+    close(service.cache, monkeypatch)
+
+
+def refuse_to_enter_the_folder_above(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.cache.parent.mkdir(parents=True)
+    close(service.cache.parent, monkeypatch)
+
+
+def close(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a folder of another user with mode 700 is; root, who may run these tests, would be let in."""
 
     def refuse(name: str, *, to_list: bool = False) -> None:
         function = getattr(os, name)
 
         def refusing(path: Any = ".", *arguments: Any, **keywords: Any) -> Any:
-            inside = not isinstance(path, int) and service.cache in Path(os.fsdecode(path)).parents
-            if inside or (to_list and Path(os.fsdecode(path)) == service.cache):
+            inside = not isinstance(path, int) and folder in Path(os.fsdecode(path)).parents
+            if inside or (to_list and Path(os.fsdecode(path)) == folder):
                 raise PermissionError(errno.EACCES, "Permission denied", str(path))
             return function(path, *arguments, **keywords)
 
@@ -205,7 +214,9 @@ def a_file_in_its_place(service: Service, monkeypatch: pytest.MonkeyPatch) -> No
     service.cache.write_text("")
 
 
-@pytest.mark.parametrize("obstacle", [refuse_to_write, refuse_to_enter, a_file_in_its_place])
+@pytest.mark.parametrize(
+    "obstacle", [refuse_to_write, refuse_to_enter, refuse_to_enter_the_folder_above, a_file_in_its_place]
+)
 def test_where_the_cache_cannot_be_used_the_plugins_files_are_and_the_reason_is_said_once(
     service: Service,
     tiny_pipeline: DogPipeline,
@@ -219,6 +230,16 @@ def test_where_the_cache_cannot_be_used_the_plugins_files_are_and_the_reason_is_
     (warning,) = caplog.messages
     assert f"cannot be put into {service.cache / TINY}" in warning
     assert "those of the plugin are used" in warning
+
+
+@pytest.mark.parametrize("obstacle", [refuse_to_enter, refuse_to_enter_the_folder_above])
+def test_an_unknown_package_is_refused_where_the_cache_may_not_be_entered(
+    service: Service, monkeypatch: pytest.MonkeyPatch, obstacle: Callable[[Service, pytest.MonkeyPatch], None]
+) -> None:
+    obstacle(service, monkeypatch)
+    with pytest.raises(HTTPException, match="no dog model package 'other'") as caught:
+        ask(service, "other")
+    assert caught.value.status_code == 422
 
 
 def test_a_second_reason_is_said_too(
