@@ -134,7 +134,7 @@ def test_no_name_of_a_file_is_a_formula_and_each_is_read_back_as_it_is(tmp_path:
         for id, file in enumerate(files)
     ]
     opposite = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]], dtype=np.float32)
-    collection = Collection(sightings, opposite, [sighting.photo for sighting in sightings], [], 0, 0, [])
+    collection = Collection(sightings, opposite, [sighting.photo for sighting in sightings], [], [], 0, 0, [])
     write_embeddings(tmp_path, collection, ["npz"])
     write_dogs(tmp_path, collection, np.array([0, 0, 0, 0]))
     write_similarity(tmp_path, collection)
