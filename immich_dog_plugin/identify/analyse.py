@@ -5,11 +5,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import stat
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -25,9 +24,9 @@ from ..scan import Failure, PhotoFile, Scan
 from ..stages.embedder import Pictures
 from .collect import collect
 from .collection import Collection
+from .content import digest, read
 from .store import Store
 
-_MAX_FILE_BYTES = 1 << 30  # a file is read whole; no photo is larger, but a film with a photo's suffix is
 _MAX_NAME_BYTES = 255  # of Linux' file systems
 _DEBUG_SUFFIX = ".debug.jpg"  # of no photo and no folder, so that no two pictures share a path
 # What a file system says of a name that it does not take, or that is taken.
@@ -118,7 +117,7 @@ class Analyser:
             PhotoError: the file cannot be read.
             OutputError: the store cannot be used.
         """
-        content = _digest(file.path)
+        content = digest(file.path)
         with self._claiming:
             if content in self._claims:
                 return self._claims[content]
@@ -171,7 +170,7 @@ class Analyser:
             )
         room = self._workers.room(megapixels(file.path), alone=suspect)
         with room, self._store.reading(content, file.key):
-            image = read_photo(_read(file.path), "the file")
+            image = read_photo(read(file.path), "the file")
             if photo is not None:
                 dogs = [stored.dog for stored in self._store.dogs(photo)]
                 return Analysed(content, dogs, debug=self._debug_picture(image, dogs))
@@ -234,32 +233,3 @@ def analyse(
             track(len(failures) + len(analyser.undrawn))
     analyser.forget_others(file.key for files in files_of.values() for file in files)
     return collect(files_of, store, dimension, found.left_out, failures + analyser.undrawn, analyser.computed)
-
-
-def _digest(path: Path) -> str:
-    """sha256 of a file's bytes, which are not held in memory: a photo that is known need not be."""
-    with _explained(path):
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise PhotoError("the file is no regular file", "Leave it out")
-        if status.st_size > _MAX_FILE_BYTES:
-            raise PhotoError(f"the file has {status.st_size / 1e9:.1f} GB, more than any photo", "Leave it out")
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read(path: Path) -> bytes:
-    with _explained(path):
-        return path.read_bytes()
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        if path.is_symlink():
-            raise PhotoError("the link leads to no file", "Remove the link, or put its target back") from error
-        raise PhotoError("the file disappeared during the run", "Start again if it should be there") from error
-    except OSError as error:
-        raise PhotoError(f"the file cannot be read ({error.strerror})", "Check its permissions and the disk") from error

@@ -110,17 +110,22 @@ def test_results_are_let_go_as_they_are_taken() -> None:
 def test_a_closed_run_waits_for_photos_in_work_and_drops_the_others() -> None:
     begun: list[int] = []
     ended: list[int] = []
+    release = threading.Event()
 
     def work(number: int) -> None:
         begun.append(number)
-        time.sleep(0.02)
+        assert number == 0 or release.wait(DEADLINE)
         ended.append(number)
 
     results = PhotoWorkers(2).map(range(100), work)
     next(results)
+    while len(begun) < 3:
+        time.sleep(0.001)
+    closing_soon = threading.Timer(0.1, release.set)
+    closing_soon.start()
     results.close()
-    assert ended == sorted(begun) or set(ended) == set(begun)
-    assert len(begun) < 6
+    closing_soon.join()
+    assert sorted(begun) == sorted(ended) == [0, 1, 2]
 
 
 def test_photos_share_the_memory_and_a_huge_one_is_alone() -> None:

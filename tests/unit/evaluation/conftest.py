@@ -20,19 +20,29 @@ COATS = {"Rex": (255, 0, 0), "Bella": (255, 90, 0), "Max": (255, 0, 90), "Luna":
 WriteDog = Callable[..., Path]
 
 
+# Where a module of the evaluation draws, by the name that it knows the function by.
+DRAWING = {
+    "evaluate": (bootstrap_intervals, bootstrap_mean),
+    "background": (bootstrap_intervals,),
+    "household": (bootstrap_mean,),
+    "reliability": (bootstrap_intervals,),
+}
+
+
+@pytest.fixture
+def draws() -> int:
+    """How often dogs are drawn for an interval; a test that needs more asks for it by its own fixture."""
+    return 50
+
+
 @pytest.fixture(autouse=True)
-def few_homes_and_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+def few_homes_and_draws(monkeypatch: pytest.MonkeyPatch, draws: int) -> None:
     """An evaluation of 300 homes and 1,000 draws takes seconds, and no test of it needs so many."""
-    for function, fewer in (
-        (household, {"homes": 20}),
-        (bootstrap_intervals, {"draws": 50}),
-        (bootstrap_mean, {"draws": 50}),
-    ):
-        name = f"immich_dog_plugin.evaluation.evaluate.{function.__name__}"
-        monkeypatch.setattr(name, partial(function, **fewer))
-    monkeypatch.setattr(
-        "immich_dog_plugin.evaluation.reliability.bootstrap_intervals", partial(bootstrap_intervals, draws=50)
-    )
+    evaluation = "immich_dog_plugin.evaluation"
+    for module, functions in DRAWING.items():
+        for function in functions:
+            monkeypatch.setattr(f"{evaluation}.{module}.{function.__name__}", partial(function, draws=draws))
+    monkeypatch.setattr(f"{evaluation}.evaluate.household", partial(household, homes=20))
 
 
 @pytest.fixture(scope="session")
