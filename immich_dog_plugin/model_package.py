@@ -11,6 +11,7 @@ Layout, the same as in Immich's model cache::
 from __future__ import annotations
 
 import hashlib
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -128,9 +129,16 @@ def available_packages() -> dict[str, Path]:
     """Every package found by name; the first folder in ``package_folders`` wins."""
     found: dict[str, Path] = {}
     for folder in package_folders():
-        for manifest in sorted(folder.glob(f"*/{MANIFEST}")):
+        for manifest in _manifests(folder):
             found.setdefault(manifest.parent.name, manifest.parent)
     return found
+
+
+def _manifests(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.glob(f"*/{MANIFEST}"))
+    except OSError:  # it may not be entered: whoever asks for a package is told where it was looked for
+        return []
 
 
 def find_package(name_or_path: str | Path) -> Path:
@@ -140,7 +148,8 @@ def find_package(name_or_path: str | Path) -> Path:
         ModelPackageError: there is none; names the packages there are.
     """
     path = Path(name_or_path)
-    if (path / MANIFEST).is_file():
+    # Path.is_file raises where a folder may not be entered, or the name is longer than a file system takes.
+    if os.path.isfile(path / MANIFEST):  # noqa: PTH113
         return path
     packages = available_packages()
     if str(name_or_path) in packages:

@@ -39,6 +39,11 @@ def test_a_package_is_opened_by_path_and_by_name(package_copy: Path, monkeypatch
     assert "tiny-v1" in available_packages()
 
 
+def test_a_name_that_no_file_system_takes_is_a_package_that_is_not_there() -> None:
+    with pytest.raises(ModelPackageError, match="There is no model package 'nnn"):
+        find_package("n" * 300)
+
+
 def test_an_unknown_package_names_those_there_are(package_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMMICH_DOGS_MODELS", str(package_copy.parent))
     with pytest.raises(ModelPackageError, match=r"no model package 'rex-v9' \(found: .*tiny-v1"):
