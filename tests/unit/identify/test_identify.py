@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import re
 import shutil
 import sqlite3
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from PIL import Image
 from immich_dog_plugin.errors import MissingPackageError, OutputError
 from immich_dog_plugin.geometry import ImageArray
 from immich_dog_plugin.identify.identify import Options, Result, require_packages
+from immich_dog_plugin.parallel import PhotoWorkers
 from immich_dog_plugin.pipeline import Dog
 
 from .conftest import CountingPipeline, WritePhoto
@@ -195,6 +197,30 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_done(
         run()
     monkeypatch.setattr(Path, "write_bytes", real)
     assert run().collection.computed == 0
+
+
+def test_a_marked_photo_is_left_out_until_retry_and_then_read_alone(
+    run: Run, write_photo: WritePhoto, pipeline: CountingPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_photo("a.png", shade=1)
+    run()
+    digest = hashlib.sha256(write_photo("b.png", shade=2).read_bytes()).hexdigest()
+    write_photo("c.png", shade=3)
+    with closing(sqlite3.connect(tmp_path / "out" / "identify.sqlite")) as store, store:
+        store.execute("INSERT INTO reading VALUES (?, 'b.png')", (digest,))
+    assert "being read when an earlier run died" in _failures(run())["b.png"]
+    assert pipeline.calls == 2
+    asked: list[bool] = []
+    room = PhotoWorkers.room
+
+    def asking(workers: PhotoWorkers, megapixels: float, *, alone: bool = False) -> AbstractContextManager[None]:
+        asked.append(alone)
+        return room(workers, megapixels, alone=alone)
+
+    monkeypatch.setattr(PhotoWorkers, "room", asking)
+    assert not _failures(run(Options(retry=True)))
+    assert (pipeline.calls, asked) == (3, [True])
+    assert not _failures(run())
 
 
 def test_the_number_of_workers_shows_in_nothing(
