@@ -18,11 +18,12 @@ import numpy as np
 
 from ..errors import OutputError, PhotoError
 from ..files import output_error, whole_file
-from ..geometry import ImageArray, largest_box
-from ..imaging import megapixels, read_photo
+from ..geometry import largest_box
+from ..imaging import megapixels, open_photo
 from ..parallel import PhotoWorkers, attempt
 from ..pictures import debug_picture, thumbnail
 from ..pipeline import Dog
+from ..pyramid import Pyramid
 from ..scan import Failure, PhotoFile, Scan
 from ..stages.embedder import Pictures
 from .collection import Collection, Photo, Sighting
@@ -36,12 +37,12 @@ _ODD_NAME = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EISDIR, errno
 
 
 class FindDogs(Protocol):
-    """The pipeline: a photo ``(height, width, 3)`` RGB to its dogs, largest score first."""
+    """The pipeline: a photo to its dogs, largest score first."""
 
-    def __call__(self, photo: ImageArray, min_score: float | None = None) -> list[Dog]: ...
+    def __call__(self, photo: Pyramid, min_score: float | None = None) -> list[Dog]: ...
 
 
-CutDog = Callable[[ImageArray, Dog], Pictures]
+CutDog = Callable[[Pyramid, Dog], Pictures]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,7 +171,7 @@ class Analyser:
             )
         room = self._workers.room(megapixels(file.path), alone=suspect)
         with room, self._store.reading(content, file.key):
-            image = read_photo(_read(file.path), "the file")
+            image = Pyramid(open_photo(_read(file.path), "the file"))
             if photo is not None:
                 dogs = [stored.dog for stored in self._store.dogs(photo)]
                 return Analysed(content, dogs, debug=self._debug_picture(image, dogs))
@@ -178,7 +179,7 @@ class Analyser:
             pictures = tuple(thumbnail(self._cut(image, dog)[0]) for dog in dogs)
             return Analysed(content, dogs, thumbnail(image), pictures, self._debug_picture(image, dogs))
 
-    def _debug_picture(self, image: ImageArray, dogs: list[Dog]) -> bytes:
+    def _debug_picture(self, image: Pyramid, dogs: list[Dog]) -> bytes:
         return debug_picture(image, dogs, [self._cut(image, dog) for dog in dogs])
 
     def _draw(self, key: str, photo: int, picture: bytes) -> None:

@@ -12,6 +12,7 @@ from immich_dog_plugin.geometry import KEYPOINT_NAMES, ImageArray
 from immich_dog_plugin.manifest import Crop, FaceChipSpec
 from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import Dog, DogPipeline, choose_crop, embed_dogs
+from immich_dog_plugin.pyramid import Pyramid
 from immich_dog_plugin.stages.detector import Detections, Detector
 from immich_dog_plugin.stages.embedder import Embedder
 from immich_dog_plugin.stages.keypoints import KeypointEstimator

@@ -17,6 +17,7 @@ from immich_dog_plugin.geometry import LETTERBOX_GREY, ImageArray, largest_box
 from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
+from immich_dog_plugin.pyramid import Pyramid
 from immich_dog_plugin.stages.detector import Detections
 
 from .conftest import WriteDog
@@ -78,7 +79,7 @@ def test_the_background_is_the_photo_with_a_grey_box(
     file = write_dog("Rex/1.png", "Rex")
     found = embed([LabelledPhoto(file, "1", "Rex")])
     photo = read_photo(file)
-    boxes = padded_pipeline.detector(photo).boxes
+    boxes = padded_pipeline.detector(Pyramid(photo)).boxes
     x1, y1, x2, y2 = boxes[largest_box(boxes)].round().astype(int)
     photo[y1:y2, x1:x2] = LETTERBOX_GREY
     (whole,) = padded_pipeline.embedder([(photo,)])
