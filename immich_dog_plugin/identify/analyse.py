@@ -55,6 +55,7 @@ class Analysed:
         thumbnail: JPEG of the photo; empty where the store knows it.
         pictures: JPEGs of what was embedded, in the order of ``dogs``; none where the store knows the photo.
         debug: JPEG; ``None`` where the file's debug picture is there already.
+        note: what is wrong with a file that is used all the same.
     """
 
     content: str
@@ -62,6 +63,7 @@ class Analysed:
     thumbnail: bytes = b""
     pictures: tuple[bytes, ...] = ()
     debug: bytes | None = None
+    note: str | None = None
 
 
 Outcome = Analysed | PhotoError
@@ -84,7 +86,8 @@ class Analyser:
 
     Attributes:
         computed: how many photos were analysed; the others were known.
-        undrawn: files whose name the debug picture cannot have; their dogs count all the same.
+        remarks: files with which something is wrong whose dogs count all the same: their end is missing, or the debug
+            picture cannot have their name.
     """
 
     def __init__(
@@ -109,7 +112,7 @@ class Analyser:
         self._claiming = threading.Lock()
         self._claims: dict[str, Future[Outcome]] = {}  # contents that a thread works on, and those that failed
         self.computed = 0
-        self.undrawn: list[Failure] = []
+        self.remarks: list[Failure] = []
 
     def read(self, file: PhotoFile) -> Outcome | Future[Outcome]:
         """What a photo comes to; a future where another thread works on an identical file.
@@ -149,6 +152,8 @@ class Analyser:
             self._claims.pop(analysed.content, None)
         if analysed.debug is not None:
             self._draw(file.key, photo, analysed.debug)
+        if analysed.note is not None:
+            self.remarks.append(Failure(file.key, f"{analysed.note}; it was used. Copy it again from its source"))
         return photo
 
     def forget_others(self, keys: Iterable[str]) -> None:
@@ -171,13 +176,15 @@ class Analyser:
             )
         room = self._workers.room(megapixels(file.path), alone=suspect)
         with room, self._store.reading(content, file.key):
-            image = Pyramid(open_photo(_read(file.path), "the file"))
+            source = open_photo(_read(file.path), "the file")
+            image = Pyramid(source)
             if photo is not None:
                 dogs = [stored.dog for stored in self._store.dogs(photo)]
-                return Analysed(content, dogs, debug=self._debug_picture(image, dogs))
+                return Analysed(content, dogs, debug=self._debug_picture(image, dogs), note=source.note)
             dogs = self._find(image, self._min_score)
             pictures = tuple(thumbnail(self._cut(image, dog)[0]) for dog in dogs)
-            return Analysed(content, dogs, thumbnail(image), pictures, self._debug_picture(image, dogs))
+            debug = self._debug_picture(image, dogs)
+            return Analysed(content, dogs, thumbnail(image), pictures, debug, source.note)
 
     def _debug_picture(self, image: Pyramid, dogs: list[Dog]) -> bytes:
         return debug_picture(image, dogs, [self._cut(image, dog) for dog in dogs])
@@ -191,7 +198,7 @@ class Analyser:
             if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in _ODD_NAME):
                 raise
             reason = f"its debug picture cannot be written ({error.__cause__.strerror}). Rename the file or its folder"
-            self.undrawn.append(Failure(key, reason))
+            self.remarks.append(Failure(key, reason))
             return
         self._store.set_drawn(key, photo)
         self._drawn[key] = photo
@@ -230,7 +237,7 @@ def analyse(
                 failures.append(Failure(file.key, str(outcome)))
             else:
                 files_of.setdefault(analyser.keep(file, outcome), []).append(file)
-            track(len(failures) + len(analyser.undrawn))
+            track(len(failures) + len(analyser.remarks))
     analyser.forget_others(file.key for files in files_of.values() for file in files)
     sightings: list[Sighting] = []
     embeddings = []
@@ -249,7 +256,7 @@ def analyse(
         sightings=sightings,
         embeddings=np.stack(embeddings) if embeddings else np.empty((0, dimension), dtype=np.float32),
         photos=photos,
-        failures=failures + analyser.undrawn,
+        failures=failures + analyser.remarks,
         other_files=found.other_files,
         computed=analyser.computed,
         conflicts=conflicts,

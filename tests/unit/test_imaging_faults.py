@@ -13,7 +13,7 @@ from PIL import Image
 
 from immich_dog_plugin import decoders, imaging
 from immich_dog_plugin.errors import PhotoError
-from immich_dog_plugin.imaging import looks_like_photo, open_photo, read_photo
+from immich_dog_plugin.imaging import looks_like_photo, megapixels, open_photo, read_photo
 from tests.encoded import encoded, gradient
 
 HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
@@ -68,10 +68,16 @@ def test_metadata_that_cannot_be_written_back_cost_no_photo(kind: str, odd: str)
     assert photo[20:].mean() < 50
 
 
-def test_a_tiff_with_an_artist_of_bytes_stands_upright() -> None:
-    stored = np.zeros((20, 32, 3), dtype=np.uint8)
+def test_a_tiff_with_a_latitude_that_cannot_be_written_back_stands_upright() -> None:
+    stored = np.full((20, 32), 10, dtype=np.uint8)
     stored[:, :16] = 250
-    photo = read_photo(encoded(Image.fromarray(stored), "TIFF", tiffinfo={0x112: 6, 0x13B: "\xff\xfe"}))
+    values = {256: 32, 257: 20, 258: 8, 259: 1, 262: 1, 273: 8, 274: 6, 277: 1, 278: 20, 279: 640, 34853: 800}
+    tags = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in values.items())
+    directory = struct.pack("<H", len(values)) + tags + bytes(4)  # behind the pixels, and ends before the GPS tags
+    place = struct.pack("<HHHII", 1, 2, 10, 3, 818) + bytes(4) + struct.pack("<6i", -33, 1, -52, 1, -7, 1)
+    content = b"II*\0" + struct.pack("<I", 648) + stored.tobytes() + directory
+    content += bytes(800 - len(content)) + place
+    photo = read_photo(content)
     assert photo.shape == (32, 20, 3)
     assert (photo[:16] == 250).all()
 
@@ -246,3 +252,16 @@ def test_photos_are_read_by_many_threads_at_once() -> None:
     assert failures == []
     assert limit == Image.MAX_IMAGE_PIXELS
     assert filters == list(warnings.filters)
+
+
+def test_the_megapixels_that_decoding_takes_are_known_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("immich_dog_plugin.imaging.to_rgb", lambda _: pytest.fail("it was decoded"))
+    photo = gradient().resize((400, 300))
+    file = tmp_path / "photo.png"
+    photo.save(file)
+    assert megapixels(file) == pytest.approx(0.12)
+    monkeypatch.setenv("IMMICH_DOGS_MAX_MEGAPIXELS", "0.05")
+    assert megapixels(encoded(photo, "JPEG")) == pytest.approx(0.03)
+    assert megapixels(b"no photo") == megapixels(tmp_path / "gone") == 0
