@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -100,22 +99,6 @@ def orientation_of(image: Image.Image) -> int:
         return int(orientation) if orientation in TURNS else 1
     except Exception:
         return 1
-
-
-def forget_exif(image: Image.Image) -> None:
-    """Leave nothing of an opened image's EXIF but its orientation.
-
-    Pillow's TIFF reader turns a photo itself and then writes its EXIF, and not everything that can be read can be
-    written. A PNG is left alone: its EXIF may follow its pixels, and asking for it decodes them.
-    """
-    if image.format == "PNG":
-        return
-    orientation = orientation_of(image)
-    with suppress(Exception):
-        exif = image.getexif()
-        exif.clear()
-        if orientation != 1:
-            exif[ExifTags.Base.Orientation] = orientation
 
 
 def _formats() -> list[str]:

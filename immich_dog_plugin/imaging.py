@@ -20,7 +20,6 @@ from .decoders import (
     PHOTO_SUFFIXES,
     TURNS,
     UnknownFormatError,
-    forget_exif,
     is_heif,
     looks_like_photo,
     opened,
@@ -186,7 +185,6 @@ def _too_large(name: str, width: int, height: int) -> PhotoError:
 def _loaded(content: bytes, span: int) -> tuple[Image.Image, float | None]:
     """A decoded image, and which share of its rows is missing: ``None`` of a whole file."""
     image = opened(content, span)
-    forget_exif(image)
     try:
         image.load()
         return image, None
@@ -194,7 +192,6 @@ def _loaded(content: bytes, span: int) -> tuple[Image.Image, float | None]:
         if image.format in _SCALED and image.mode in ("RGB", "L"):
             # With an end libjpeg decodes what is there, down to the last block, and fills the rest with grey.
             image = opened(content + _END_OF_JPEG, span)
-            forget_exif(image)
             image.load()
             fill = _JPEG_FILL
         elif (

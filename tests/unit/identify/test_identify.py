@@ -126,9 +126,7 @@ def test_bad_files_are_reported_and_the_others_still_run(run: Run, write_photo: 
         assert any(name.startswith(key) and words in reason for name, reason in reasons.items()), reasons
 
 
-def test_a_photo_whose_end_is_missing_is_used_and_remarked_upon(
-    run: Run, write_photo: WritePhoto, photos: Path
-) -> None:
+def test_a_photo_whose_end_is_missing_is_used_and_noted(run: Run, write_photo: WritePhoto, photos: Path) -> None:
     file = write_photo("cut.png")
     Image.open(file).save(photos / "cut.jpg", quality=95)
     file.unlink()
