@@ -25,7 +25,7 @@ from .manifest import STAGE_NAMES
 from .model_package import ModelPackage
 from .parallel import attempt
 from .pipeline import DogPipeline
-from .pyramid import Photo
+from .pyramid import Pyramid
 from .settings import Settings
 from .stages.detector import Detections, Detector
 from .stages.embedder import Embedder
@@ -122,7 +122,7 @@ class _OneDogManyTimes(Detector):
 
     count = 1
 
-    def __call__(self, photo: Photo, min_score: float | None = None) -> Detections:
+    def __call__(self, photo: Pyramid, min_score: float | None = None) -> Detections:
         found = super().__call__(photo, min_score)
         return Detections(np.repeat(found.boxes[:1], self.count, axis=0), np.repeat(found.scores[:1], self.count))
 

@@ -14,12 +14,11 @@ from PIL import Image
 
 from .contract import DogAnswer, check_answer, request_entries
 from .errors import MissingPackageError, ServiceError
-from .imaging import read_photo
+from .imaging import open_photo
 
 if TYPE_CHECKING:
     import requests
 
-_EXIF_ORIENTATION = 0x0112
 _SHOWN_OF_A_BODY = 300  # characters
 _ERRORS_OF_THE_SERVICE = (400, 422, 500)  # it has no other, and answers none as a web page
 
@@ -126,8 +125,8 @@ def _http_error(asked: str, response: requests.Response) -> ServiceError:
 def upright_bytes(photo: Path | bytes, name: str | None = None) -> bytes:
     """The photo as Immich's server would send it: upright and in a format that the service reads.
 
-    A JPEG that lies upright goes as it is. Anything else is sent as PNG, which keeps every pixel, because the service
-    neither turns a photo by its EXIF orientation nor reads HEIC.
+    A whole JPEG that lies upright goes as it is. Anything else is sent as PNG, which keeps every pixel, because the
+    service neither turns a photo by its EXIF orientation nor reads HEIC.
 
     Args:
         photo: a file, or its content.
@@ -136,11 +135,11 @@ def upright_bytes(photo: Path | bytes, name: str | None = None) -> bytes:
     Raises:
         PhotoError: it cannot be read.
     """
-    pixels = read_photo(photo, name)
-    content = photo if isinstance(photo, bytes) else photo.read_bytes()
-    with Image.open(io.BytesIO(content)) as image:
-        if image.format == "JPEG" and image.mode in ("RGB", "L") and image.getexif().get(_EXIF_ORIENTATION, 1) == 1:
-            return content
+    source = open_photo(photo, name)
+    if source.format == "JPEG" and source.mode in ("RGB", "L") and source.orientation == 1:
+        source.pixels(source.spans[-1])  # raises where it is damaged
+        if source.note is None:  # the service refuses a file whose end is missing
+            return source.content
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    Image.fromarray(source.pixels()).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

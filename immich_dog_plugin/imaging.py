@@ -1,45 +1,110 @@
-"""A photo from disk or memory as an upright RGB array, whatever its format and mode."""
+"""A photo from disk or memory as an upright RGB array, whatever its format and mode.
+
+Nothing else in the project opens a photo: whatever a decoder raises becomes an error with cause and cure here.
+"""
 
 from __future__ import annotations
 
-import io
-import struct
-import threading
-import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
 
+from .decoders import (
+    HEIF_IS_READ,
+    PHOTO_SUFFIXES,
+    TURNS,
+    UnknownFormatError,
+    is_heif,
+    looks_like_photo,
+    opened,
+    orientation_of,
+)
 from .errors import PhotoError
 from .geometry import ImageArray
+from .rgb import to_rgb
 from .settings import Settings
 
-HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
-PHOTO_SUFFIXES = HEIF_SUFFIXES | {
-    ".avif", ".bmp", ".gif", ".insp", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff",
-    ".webp",
-}  # fmt: skip
-_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+__all__ = ["PHOTO_SUFFIXES", "PhotoSource", "looks_like_photo", "megapixels", "open_photo", "read_photo", "taken"]
+
+MB_PER_MEGAPIXEL = 20  # what decoding takes at most; tests/unit/test_imaging_memory.py measures it
+
+_SCALED = frozenset({"JPEG", "MPO"})  # what libjpeg decodes can be scaled meanwhile,
+_SPANS = (1, 2, 4, 8)  # with so many photo pixels to a pixel
+_MOST_MISSING = 0.1  # of a photo's rows: one that lacks more is damaged, one that lacks less is used
+_END_OF_JPEG = b"\xff\xd9"
+_JPEG_FILL = 128  # libjpeg's mid-grey where a file ends early
 
 
-def looks_like_photo(path: Path) -> bool:
-    """Whether a file begins as a photo does, for those without a suffix; one that cannot be read does not."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(12)
-    except OSError:
-        return False
-    if start[4:8] == b"ftyp":
-        return start[8:12] in (*_HEIF_BRANDS, b"avif")
-    return start.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8")) or start[8:12] == b"WEBP"
+class PhotoSource:
+    """An opened photo: what its header says, and its pixels at the scale that they are needed at.
+
+    Attributes:
+        content: of the file.
+        name: what errors call it.
+        format, mode: Pillow's names, such as ``JPEG`` and ``RGB``.
+        orientation: 1 to 8 as in EXIF, 1 where the file does not say or cannot be understood.
+        width, height: of the whole photo, upright, in pixels.
+        spans: photo pixels to a pixel that it can be decoded at, finest first.
+        note: what is wrong with a photo that is used all the same, known once it is decoded; ``None`` with most.
+
+    Raises:
+        PhotoError: as ``open_photo``.
+    """
+
+    def __init__(self, content: bytes, name: str) -> None:
+        self.name = name
+        self.note: str | None = None
+        self.content = content
+        self._whole: ImageArray | None = None
+        with _explained(name, content):
+            image = opened(content)
+            self.format = image.format or ""
+            self.mode = image.mode
+            self.spans = _spans(image, name)
+            # A PNG may say behind its pixels how it lies, and asking it decodes them.
+            self.orientation = 1 if image.format == "PNG" else orientation_of(image)
+            self.width, self.height = image.size if self.orientation < 5 else image.size[::-1]
+            if self.format not in _SCALED:
+                self._whole = self._decode(1)
+                self.height, self.width = self._whole.shape[:2]
+
+    def pixels(self, span: int = 1) -> ImageArray:
+        """Upright RGB ``uint8`` of shape ``(height // span, width // span, 3)``; a JPEG is decoded anew each time.
+
+        Sides that are no multiple of ``span`` (no camera makes such) lie up to one of these pixels apart from those of
+        the whole photo where it was turned: libjpeg counts from the corner that comes first in the file.
+
+        Raises:
+            PhotoError: truncated, damaged, or too large for this span.
+        """
+        if self._whole is not None and span == 1:
+            return self._whole
+        if span not in self.spans:
+            raise _too_large(self.name, self.width, self.height)
+        with _explained(self.name, self.content):
+            pixels = self._decode(span)
+        return pixels[: max(1, self.height // span), : max(1, self.width // span)]
+
+    def _decode(self, span: int) -> ImageArray:
+        image, missing = _loaded(self.content, span)
+        if missing is not None:
+            self.note = f"its end is missing ({missing:.0%} of its rows)" if missing else "its last bytes are missing"
+        left = orientation_of(image)  # the TIFF reader turns by itself
+        if image.format == "PNG":
+            self.orientation = left
+        if left != 1:
+            image = image.transpose(TURNS[left])  # and the photo as it lay is gone before its pixels are copied
+        return to_rgb(image)
 
 
-def read_photo(source: Path | bytes, name: str | None = None) -> ImageArray:
-    """Decode a photo once: upright (EXIF), RGB, ``uint8`` of shape ``(height, width, 3)``.
+def open_photo(source: Path | bytes, name: str | None = None) -> PhotoSource:
+    """Open a photo; a JPEG's pixels are decoded when they are asked for.
 
     The first frame of an animation counts. Transparency is laid on white, 16-bit is scaled down, CMYK and palettes
     are converted.
@@ -58,120 +123,114 @@ def read_photo(source: Path | bytes, name: str | None = None) -> ImageArray:
         raise PhotoError(f"{name} cannot be read ({error.strerror})", "Check that it exists and may be read") from error
     if not content:
         raise PhotoError(f"{name} is empty (0 bytes)", "Copy it again from its source")
-    with _explained(name, content), _quiet_pillow, Image.open(io.BytesIO(content)) as image:
-        _refuse_huge(image, name)
-        image.seek(0)
-        image.load()
-        return from_pil(image)
+    return PhotoSource(content, name)
+
+
+def read_photo(source: Path | bytes, name: str | None = None) -> ImageArray:
+    """Decode a photo whole: upright, RGB, ``uint8`` of shape ``(height, width, 3)``; see ``open_photo``.
+
+    Raises:
+        PhotoError: as ``open_photo``.
+    """
+    return open_photo(source, name).pixels()
+
+
+def megapixels(source: Path | bytes) -> float:
+    """How many megapixels decoding a photo takes at once, by its header; 0 where it cannot be read, and
+    ``open_photo`` says why. A JPEG above the limit is decoded smaller."""
+    try:
+        image = opened(source if isinstance(source, bytes) else source.read_bytes())
+        return image.width * image.height / 1e6 / _spans(image, "")[0] ** 2
+    except Exception:  # of whatever kind: who decodes reads the header again
+        return 0.0
 
 
 def taken(content: bytes) -> datetime | None:
     """When a photo was taken by its camera's clock (EXIF ``DateTimeOriginal``); ``None`` where it does not say."""
     try:
-        with _quiet_pillow, Image.open(io.BytesIO(content)) as image:
-            text = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
-            return datetime.strptime(str(text).rstrip("\0"), "%Y:%m:%d %H:%M:%S")
+        text = opened(content).getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
+        return datetime.strptime(str(text).rstrip("\0"), "%Y:%m:%d %H:%M:%S")
     # Without the tag, with zeros in it, or damaged in one of the many ways of a header.
-    except (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, struct.error):
+    except Exception:
         return None
 
 
-def megapixels(source: Path | bytes) -> float:
-    """The size that a photo's header names, without decoding it; 0 where it cannot be read: ``read_photo`` says why."""
-    try:
-        with _quiet_pillow, Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            return image.width * image.height / 1e6
-    except Exception:  # of whatever kind: a header is read again by who decodes
-        return 0.0
+def _spans(image: Image.Image, name: str) -> tuple[int, ...]:
+    """The spans at which a photo fits into the memory.
 
+    libjpeg never holds what a smaller scale does not need, but all coefficients of a progressive photo.
 
-def from_pil(image: Image.Image) -> ImageArray:
-    """An opened Pillow image as an upright RGB array ``(height, width, 3)``."""
-    image = ImageOps.exif_transpose(image)
-    if image.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I", "F"):
-        image = _eight_bit(image)
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.array(image.convert("RGB"), dtype=np.uint8)
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Grey of 16 or 32 bits to 8 bits. Pillow's own conversion clips at 255 instead, which leaves a white photo."""
-    values = np.asarray(image, dtype=np.float64)
-    # A 16-bit photo spans 0..65535; one of mode "I" or "F" may as well span 0..255, and one of mode "F" 0..1.
-    largest = values.max(initial=0)
-    top = 65535.0 if largest > 255 else 1.0 if image.mode == "F" and largest <= 1 else 255.0
-    return Image.fromarray(np.clip(values * (255 / top), 0, 255).astype(np.uint8))
-
-
-def _refuse_huge(image: Image.Image, name: str) -> None:
-    megapixels = image.width * image.height / 1e6
-    limit = Settings().max_megapixels
-    if megapixels > limit:
-        raise PhotoError(
-            f"{name} has {image.width} x {image.height} pixels ({megapixels:.0f} megapixels), the limit is {limit:.0f}",
-            "Scale it down, or raise IMMICH_DOGS_MAX_MEGAPIXELS if the memory allows (about 8 MB per megapixel)",
-        )
-
-
-class _QuietPillow:
-    """Without Pillow's own limit of size (ours is a setting) and its warnings of broken EXIF (then there is none).
-
-    Both are the process's and not the thread's: the first thread that reads a photo sets them, the last one puts them
-    back, or the limit would come back while another thread still reads.
+    Raises:
+        PhotoError: there is none.
     """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._undo = ExitStack()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._inside:
-                self._undo.enter_context(warnings.catch_warnings())
-                warnings.simplefilter("ignore")
-                self._undo.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
-                Image.MAX_IMAGE_PIXELS = None
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self._undo.close()
+    limit = Settings().max_megapixels
+    scaled = image.format in _SCALED
+    whole = not scaled or bool(image.info.get("progressive"))
+    megapixels = image.width * image.height / 1e6
+    spans = tuple(span for span in (_SPANS if scaled else (1,)) if megapixels <= limit * (1 if whole else span**2))
+    if not spans:
+        raise _too_large(name, image.width, image.height)
+    return spans
 
 
-_quiet_pillow = _QuietPillow()
+def _too_large(name: str, width: int, height: int) -> PhotoError:
+    return PhotoError(
+        f"{name} has {width} x {height} pixels ({width * height / 1e6:.0f} megapixels), "
+        f"the limit is {Settings().max_megapixels:g}",
+        "Scale it down, or raise IMMICH_DOGS_MAX_MEGAPIXELS if the memory allows "
+        f"(up to {MB_PER_MEGAPIXEL} MB per megapixel)",
+    )
+
+
+def _loaded(content: bytes, span: int) -> tuple[Image.Image, float | None]:
+    """A decoded image, and which share of its rows is missing: ``None`` of a whole file."""
+    image = opened(content, span)
+    try:
+        image.load()
+        return image, None
+    except OSError:
+        if image.format in _SCALED and image.mode in ("RGB", "L"):
+            # With an end libjpeg decodes what is there, down to the last block, and fills the rest with grey.
+            image = opened(content + _END_OF_JPEG, span)
+            image.load()
+            fill = _JPEG_FILL
+        elif (
+            image.format in ("PNG", "BMP")
+            and getattr(image, "_im", None) is not None
+            and not image.info.get("interlace")
+        ):
+            image.tile = []  # what was decoded is there, the rest is zero
+            fill = 0
+        else:
+            raise
+        missing = _flat(np.asarray(image), fill)
+        if missing > _MOST_MISSING:
+            raise
+        return image, missing
+
+
+def _flat(values: NDArray[Any], fill: int) -> float:
+    """The share of rows at the end (of a BMP at the beginning) that are nothing but ``fill``."""
+    real = np.flatnonzero((values.reshape(len(values), -1) != fill).any(axis=1))
+    return 1.0 if len(real) == 0 else max(int(real[0]), len(values) - 1 - int(real[-1])) / len(values)
 
 
 @contextmanager
 def _explained(name: str, content: bytes) -> Iterator[None]:
-    """Turn Pillow's many ways to fail into one error with cause and cure."""
+    """Turn whatever a decoder raises into one error with cause and cure: no list of their exceptions is ever whole."""
     try:
         yield
-    except UnidentifiedImageError as error:
-        if content[4:8] == b"ftyp" and content[8:12] in _HEIF_BRANDS:
+    except (PhotoError, KeyboardInterrupt, SystemExit):
+        raise
+    except UnknownFormatError as error:
+        if is_heif(content) and not HEIF_IS_READ:
             raise PhotoError(
                 f"{name} is a HEIC/HEIF photo and the package 'pillow-heif' is not installed",
                 "Install it with: pip install pillow-heif",
             ) from error
-        raise PhotoError(f"{name} is not an image that can be read", "Remove it, or convert it to JPEG") from error
+        raise PhotoError(f"{name} is not an image that can be read", "Leave it out, or convert it to JPEG") from error
     except MemoryError as error:
         raise PhotoError(f"{name} does not fit into the memory", "Scale it down") from error
-    # Pillow's decoders raise many kinds on damaged data: OSError (truncated), SyntaxError (PNG), ValueError, and
-    # struct.error or IndexError from its header readers. All of them mean the same to the user.
-    except (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, EOFError, ArithmeticError) as error:
-        raise PhotoError(f"{name} is damaged ({error})", "Copy it again from its source") from error
-
-
-def _register_heif() -> None:
-    try:
-        from pillow_heif import register_heif_opener
-    except ImportError:
-        return
-    register_heif_opener()
-
-
-_register_heif()
+    except BaseException as error:  # a decoder in Rust panics with an exception that is no Exception
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PhotoError(f"{name} is damaged ({reason})", "Copy it again from its source") from error

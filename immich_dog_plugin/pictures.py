@@ -9,6 +9,7 @@ import numpy as np
 
 from .geometry import KEYPOINT_NAMES, ImageArray, letterbox, resize
 from .pipeline import Dog
+from .pyramid import Pyramid
 from .stages.embedder import Pictures
 
 _THUMBNAIL_SIDE = 144
@@ -24,9 +25,10 @@ _TEXT_COLOUR = (255, 255, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
-def thumbnail(image: ImageArray) -> bytes:
+def thumbnail(image: ImageArray | Pyramid) -> bytes:
     """A small JPEG, its longer side at most 144 pixels."""
-    return jpeg(shrink(image, _THUMBNAIL_SIDE), _THUMBNAIL_QUALITY)
+    pixels = image.overview(_THUMBNAIL_SIDE) if isinstance(image, Pyramid) else image
+    return jpeg(shrink(pixels, _THUMBNAIL_SIDE), _THUMBNAIL_QUALITY)
 
 
 def boxed_thumbnail(photo: ImageArray, box: tuple[int, int, int, int]) -> bytes:
@@ -38,13 +40,13 @@ def boxed_thumbnail(photo: ImageArray, box: tuple[int, int, int, int]) -> bytes:
     return jpeg(canvas, _THUMBNAIL_QUALITY)
 
 
-def debug_picture(photo: ImageArray, dogs: Sequence[Dog], crops: Sequence[Pictures]) -> bytes:
+def debug_picture(photo: Pyramid, dogs: Sequence[Dog], crops: Sequence[Pictures]) -> bytes:
     """A JPEG of the photo, at most 1024 pixels wide or high, with each dog's box, score and points.
 
     A strip below shows the crops that were embedded (``crops``, in the order of ``dogs``), numbered as the boxes are.
     """
-    canvas = shrink(photo, _DEBUG_SIDE).copy()
-    scale = canvas.shape[1] / photo.shape[1], canvas.shape[0] / photo.shape[0]
+    canvas = shrink(photo.overview(_DEBUG_SIDE), _DEBUG_SIDE).copy()
+    scale = canvas.shape[1] / photo.width, canvas.shape[0] / photo.height
     for number, dog in enumerate(dogs):
         _draw_dog(canvas, number, dog, scale)
     strip = _strip(dogs, crops, canvas.shape[1])

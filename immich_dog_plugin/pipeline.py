@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from .geometry import FloatArray, ImageArray, face_chip
+import numpy as np
+
+from .geometry import LEFT_EYE, RIGHT_EYE, FaceChipRule, FloatArray, ImageArray, face_chip
+from .imaging import PhotoSource
 from .manifest import Crop, CropSpec
 from .model_package import ModelPackage
-from .pyramid import Photo, Pyramid
+from .pyramid import Pyramid
 from .stages.detector import Detections, Detector
 from .stages.embedder import Embedder, Pictures
 from .stages.keypoints import KeypointEstimator
@@ -60,9 +63,17 @@ class DogPipeline:
             manifest.crop,
         )
 
-    def __call__(self, photo: ImageArray, min_score: float | None = None) -> list[Dog]:
-        """The dogs of one photo ``(height, width, 3)`` RGB, largest score first; an empty list without a dog."""
-        pyramid = Pyramid(photo)
+    def __call__(self, photo: ImageArray | PhotoSource | Pyramid, min_score: float | None = None) -> list[Dog]:
+        """The dogs of one photo, largest score first; an empty list without a dog.
+
+        Args:
+            photo: ``(height, width, 3)`` RGB, or a file, of which no more is decoded than its dogs need.
+            min_score: least detection score in 0..1 that counts; the manifest's by default.
+
+        Raises:
+            PhotoError: the file is damaged.
+        """
+        pyramid = photo if isinstance(photo, Pyramid) else Pyramid(photo)
         detections = self.detector(pyramid, min_score)
         keypoints = self.keypoints(pyramid, detections.boxes)
         return embed_dogs(pyramid, detections, faces(self.keypoints, keypoints), self.embedder, self._crop)
@@ -74,17 +85,16 @@ def faces(estimator: KeypointEstimator, keypoints: FloatArray) -> list[FloatArra
 
 
 def embed_dogs(
-    photo: Photo,
+    photo: Pyramid,
     detections: Detections,
     keypoints: Sequence[FloatArray | None],
     embedder: Embedder,
     crop: CropSpec,
 ) -> list[Dog]:
     """Cut every detected dog as the manifest prefers and embed all crops in one batch."""
-    pyramid = Pyramid.of(photo)
     chosen = [choose_crop(points, crop) for points in keypoints]
     pictures = [
-        cut(pyramid, box, points, choice, crop, embedder.side)
+        cut(photo, box, points, choice, crop, embedder.side)
         for box, points, choice in zip(detections.boxes, keypoints, chosen, strict=True)
     ]
     return [
@@ -104,12 +114,19 @@ def choose_crop(keypoints: FloatArray | None, spec: CropSpec) -> Crop:
 
 
 def cut(
-    photo: Photo, box: FloatArray, keypoints: FloatArray | None, choice: Crop, spec: CropSpec, side: int
+    photo: Pyramid, box: FloatArray, keypoints: FloatArray | None, choice: Crop, spec: CropSpec, side: int
 ) -> Pictures:
     """What is embedded of a dog: the padded box, halved while both its sides stay at ``side`` pixels, an upright face
     chip of ``side`` pixels, or first the one and then the other."""
-    pyramid = Pyramid.of(photo)
-    chips = [] if choice == "body" or keypoints is None else [face_chip(pyramid.photo, keypoints, side, spec.face.rule)]
+    chips = [] if choice == "body" or keypoints is None else [_chip(photo, keypoints, side, spec.face.rule)]
     if choice == "face" and chips:
         return tuple(chips)  # the body is left alone: a level of the pyramid may have to be made for it
-    return (pyramid.crop(box, spec.body_padding, side)[0], *chips)
+    return (photo.crop(box, spec.body_padding, side)[0], *chips)
+
+
+def _chip(photo: Pyramid, keypoints: FloatArray, side: int, rule: FaceChipRule) -> ImageArray:
+    eyes_apart = float(np.hypot(*(keypoints[RIGHT_EYE, :2] - keypoints[LEFT_EYE, :2])))
+    level, span = photo.warp_source(eyes_apart / rule.eye_distance, side)
+    # Points count from the middle of a pixel here, and a level's pixel lies in the middle of the block it averages.
+    points = np.asarray((keypoints[:, :2] - (span - 1) / 2) / span, dtype=np.float32)
+    return face_chip(level, points, side, rule)

@@ -17,7 +17,11 @@ class Settings(BaseSettings):
     threads: int = Field(
         default=2, ge=1, description="threads of a graph outside Immich (Immich's own setting counts inside)"
     )
-    max_megapixels: float = Field(default=200, gt=0, description="a larger photo is refused before it fills the memory")
+    max_megapixels: float = Field(
+        default=100,
+        gt=0,
+        description="a larger photo is refused before it fills the memory, or decoded smaller where its format allows",
+    )
 
 
 def setting_error(error: ValidationError) -> str:

@@ -21,6 +21,7 @@ from immich_dog_plugin.geometry import FloatArray
 from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
+from immich_dog_plugin.pyramid import Pyramid
 
 from .data.entries import BREEDS, FOLDER, DataError, Entry, read_entries
 from .data.found import FOUND, key, read_places
@@ -81,7 +82,7 @@ def measure(pipeline: DogPipeline, package: ModelPackage, photos: Mapping[str, S
     for breed in track(photos, description="Breeds"):
         embeddings, faces = [], 0
         for file in photos[breed]:
-            photo = read_photo(file)
+            photo = Pyramid(read_photo(file))
             dog = named_dog(pipeline, photo)
             if dog.dogs:
                 faces += dog.keypoints is not None

@@ -15,6 +15,7 @@ from immich_dog_plugin.geometry import FloatArray, ImageArray
 from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.manifest import CropSpec
 from immich_dog_plugin.pipeline import DogPipeline
+from immich_dog_plugin.pyramid import Pyramid
 from immich_dog_plugin.stages.embedder import Pictures
 
 from .data.identity import IdentityPhoto
@@ -36,7 +37,7 @@ def find_dogs(pipeline: DogPipeline, photos: Sequence[IdentityPhoto]) -> list[Fo
     dogs = []
     for photo in track(photos, description="Detector and keypoints"):
         image = read_photo(photo.file)
-        dogs.append(FoundDog(photo, image, named_dog(pipeline, image)))
+        dogs.append(FoundDog(photo, image, named_dog(pipeline, Pyramid(image))))
     return dogs
 
 
@@ -51,7 +52,7 @@ def embed(pipeline: DogPipeline, dogs: Sequence[FoundDog], crop: CropSpec | None
 
 def cuts_of(dog: FoundDog, crop: CropSpec | None, side: int) -> Pictures:
     """What is embedded of a dog; ``crop=None``: the whole photo."""
-    return (dog.image,) if crop is None else pictures_of(dog.image, dog.named, crop, side)
+    return (dog.image,) if crop is None else pictures_of(Pyramid(dog.image), dog.named, crop, side)
 
 
 def figures_by_set(embeddings: FloatArray, photos: Sequence[IdentityPhoto]) -> Mapping[str, dict[str, Any]]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from immich_dog_plugin.bench import Stopwatch, milliseconds
 from immich_dog_plugin.geometry import FloatArray, ImageArray, crop_box
 from immich_dog_plugin.manifest import DetectionSpec, InputSpec, RecognitionSpec
+from immich_dog_plugin.pyramid import Pyramid
 from immich_dog_plugin.stages.detector import Detector
 from immich_dog_plugin.stages.embedder import Embedder
 from immich_dog_plugin.stages.session import open_session
@@ -78,7 +79,7 @@ class PeerPipeline:
         return {"pipeline": total} | {stage: watch.ms for stage, watch in self._watches.items()}
 
     def _run(self, photo: ImageArray, boxes: FloatArray) -> None:
-        self._detect(photo)
+        self._detect(Pyramid(photo))
         self._embed([(crop_box(photo, box, 0.0)[0],) for box in boxes])
 
 

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from ..geometry import LETTERBOX_GREY, FloatArray, ImageArray, whole_box
 from ..manifest import CropSpec
 from ..pipeline import choose_crop, cut
+from ..pyramid import Pyramid
 from ..stages.embedder import Pictures
 from .bootstrap import Interval, bootstrap_intervals
 from .metrics import auc, mean_margin, stated, tar_at_far
@@ -45,7 +46,7 @@ def background_pictures(
     grey = photo.copy()
     x1, y1, x2, y2 = whole_box(box, photo.shape[1], photo.shape[0])
     grey[y1:y2, x1:x2] = LETTERBOX_GREY
-    around = cut(grey, box, keypoints, choose_crop(keypoints, crop), crop, side)
+    around = cut(Pyramid(grey), box, keypoints, choose_crop(keypoints, crop), crop, side)
     # A face chip is filled with the same grey where it leaves the photo. Beside a body it shows no more than that.
     if (around[0] != LETTERBOX_GREY).any(axis=2).mean() < MIN_VISIBLE:
         return {}

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from ..copies import originals
 from ..errors import EvaluationError, PhotoError
-from ..geometry import FloatArray, ImageArray, largest_box
+from ..geometry import FloatArray, largest_box
 from ..imaging import megapixels, read_photo, taken
 from ..manifest import CropSpec
 from ..model_package import ModelPackage
 from ..parallel import PhotoWorkers
 from ..pictures import thumbnail
 from ..pipeline import DogPipeline, choose_crop, cut, faces
+from ..pyramid import Pyramid
 from ..scan import Failure, LeftOut
 from ..stages.embedder import Pictures
 from .background import background_pictures
@@ -82,16 +83,16 @@ class NamedDog:
     dogs: int
 
 
-def named_dog(pipeline: DogPipeline, photo: ImageArray) -> NamedDog:
-    """Detector and keypoints of a photo ``(height, width, 3)`` RGB of one dog that is known."""
+def named_dog(pipeline: DogPipeline, photo: Pyramid) -> NamedDog:
+    """Detector and keypoints of a photo of one dog that is known."""
     boxes = pipeline.detector(photo).boxes
-    whole = np.array([0, 0, photo.shape[1], photo.shape[0]], dtype=np.float32)
+    whole = np.array([0, 0, photo.width, photo.height], dtype=np.float32)
     box = boxes[largest_box(boxes)] if len(boxes) else whole
     (face,) = faces(pipeline.keypoints, pipeline.keypoints(photo, box[None]))
     return NamedDog(box, face, len(boxes))
 
 
-def pictures_of(photo: ImageArray, dog: NamedDog, crop: CropSpec, side: int) -> Pictures:
+def pictures_of(photo: Pyramid, dog: NamedDog, crop: CropSpec, side: int) -> Pictures:
     """What is embedded of a dog, cut as the pipeline does."""
     return cut(photo, dog.box, dog.keypoints, choose_crop(dog.keypoints, crop), crop, side)
 
@@ -171,8 +172,9 @@ def _embed(photo: LabelledPhoto, pool: PhotoWorkers, pipeline: DogPipeline, pack
     crop, side = package.manifest.crop, pipeline.embedder.side
     with pool.room(megapixels(content)):
         image = read_photo(content, "the file")
-        dog = named_dog(pipeline, image)
-        pictures = pictures_of(image, dog, crop, side)
+        whole = Pyramid(image)
+        dog = named_dog(pipeline, whole)
+        pictures = pictures_of(whole, dog, crop, side)
         greyed = background_pictures(image, dog.box, dog.keypoints, crop, side) if dog.dogs else {}
         embedding, *backgrounds = pipeline.embedder([pictures, *greyed.values()])
     time = taken(content)

@@ -15,11 +15,11 @@ from typing import Protocol
 
 from ..errors import OutputError, PhotoError
 from ..files import output_error, whole_file
-from ..geometry import ImageArray
-from ..imaging import megapixels, read_photo
+from ..imaging import megapixels, open_photo
 from ..parallel import PhotoWorkers, attempt
 from ..pictures import debug_picture, thumbnail
 from ..pipeline import Dog
+from ..pyramid import Pyramid
 from ..scan import Failure, PhotoFile, Scan
 from ..stages.embedder import Pictures
 from .collect import collect
@@ -34,12 +34,12 @@ _ODD_NAME = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EISDIR, errno
 
 
 class FindDogs(Protocol):
-    """The pipeline: a photo ``(height, width, 3)`` RGB to its dogs, largest score first."""
+    """The pipeline: a photo to its dogs, largest score first."""
 
-    def __call__(self, photo: ImageArray, min_score: float | None = None) -> list[Dog]: ...
+    def __call__(self, photo: Pyramid, min_score: float | None = None) -> list[Dog]: ...
 
 
-CutDog = Callable[[ImageArray, Dog], Pictures]
+CutDog = Callable[[Pyramid, Dog], Pictures]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +53,7 @@ class Analysed:
         pictures: JPEGs of what was embedded, in the order of ``dogs``; none where the store knows the photo.
         pixels: of the whole photo.
         debug: JPEG; ``None`` where the file's debug picture is there already.
+        note: what is wrong with a file that is used all the same.
     """
 
     content: str
@@ -61,6 +62,7 @@ class Analysed:
     pictures: tuple[bytes, ...] = ()
     pixels: int = 0
     debug: bytes | None = None
+    note: str | None = None
 
 
 Outcome = Analysed | PhotoError
@@ -83,7 +85,8 @@ class Analyser:
 
     Attributes:
         computed: how many photos were analysed; the others were known.
-        undrawn: files whose name the debug picture cannot have; their dogs count all the same.
+        remarks: files with which something is wrong whose dogs count all the same: their end is missing, or the debug
+            picture cannot have their name.
     """
 
     def __init__(
@@ -108,7 +111,7 @@ class Analyser:
         self._claiming = threading.Lock()
         self._claims: dict[str, Future[Outcome]] = {}  # contents that a thread works on, and those that failed
         self.computed = 0
-        self.undrawn: list[Failure] = []
+        self.remarks: list[Failure] = []
 
     def read(self, file: PhotoFile) -> Outcome | Future[Outcome]:
         """What a photo comes to; a future where another thread works on an identical file.
@@ -148,6 +151,8 @@ class Analyser:
             self._claims.pop(analysed.content, None)
         if analysed.debug is not None:
             self._draw(file.key, photo, analysed.debug)
+        if analysed.note is not None:
+            self.remarks.append(Failure(file.key, f"{analysed.note}; it was used. Copy it again from its source"))
         return photo
 
     def forget_others(self, keys: Iterable[str]) -> None:
@@ -170,16 +175,18 @@ class Analyser:
             )
         room = self._workers.room(megapixels(file.path), alone=suspect)
         with room, self._store.reading(content, file.key):
-            image = read_photo(read(file.path), "the file")
+            source = open_photo(read(file.path), "the file")
+            image = Pyramid(source)
             if photo is not None:
                 dogs = [stored.dog for stored in self._store.dogs(photo)]
-                return Analysed(content, dogs, debug=self._debug_picture(image, dogs))
+                return Analysed(content, dogs, debug=self._debug_picture(image, dogs), note=source.note)
             dogs = self._find(image, self._min_score)
             pictures = tuple(thumbnail(self._cut(image, dog)[0]) for dog in dogs)
-            pixels = image.shape[0] * image.shape[1]
-            return Analysed(content, dogs, thumbnail(image), pictures, pixels, self._debug_picture(image, dogs))
+            pixels = source.width * source.height
+            debug = self._debug_picture(image, dogs)
+            return Analysed(content, dogs, thumbnail(image), pictures, pixels, debug, source.note)
 
-    def _debug_picture(self, image: ImageArray, dogs: list[Dog]) -> bytes:
+    def _debug_picture(self, image: Pyramid, dogs: list[Dog]) -> bytes:
         return debug_picture(image, dogs, [self._cut(image, dog) for dog in dogs])
 
     def _draw(self, key: str, photo: int, picture: bytes) -> None:
@@ -191,7 +198,7 @@ class Analyser:
             if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in _ODD_NAME):
                 raise
             reason = f"its debug picture cannot be written ({error.__cause__.strerror}). Rename the file or its folder"
-            self.undrawn.append(Failure(key, reason))
+            self.remarks.append(Failure(key, reason))
             return
         self._store.set_drawn(key, photo)
         self._drawn[key] = photo
@@ -230,6 +237,6 @@ def analyse(
                 failures.append(Failure(file.key, str(outcome)))
             else:
                 files_of.setdefault(analyser.keep(file, outcome), []).append(file)
-            track(len(failures) + len(analyser.undrawn))
+            track(len(failures) + len(analyser.remarks))
     analyser.forget_others(file.key for files in files_of.values() for file in files)
-    return collect(files_of, store, dimension, found.left_out, failures + analyser.undrawn, analyser.computed)
+    return collect(files_of, store, dimension, found.left_out, failures + analyser.remarks, analyser.computed)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..dog_names import Names, choose_names, contradicted
-from ..geometry import ImageArray
 from ..html import require_jinja2
 from ..model_package import ModelPackage
 from ..parallel import PhotoWorkers
 from ..pipeline import Dog, cut
+from ..pyramid import Pyramid
 from ..scan import STORE, Scan
 from ..stages.embedder import Pictures
 from .analyse import Analyser, FindDogs, analyse
@@ -105,7 +105,7 @@ def identify(
     min_score = manifest.detection.min_score if options.min_score is None else options.min_score
     verdicts = Verdicts.of(manifest)
 
-    def cut_dog(photo: ImageArray, dog: Dog) -> Pictures:
+    def cut_dog(photo: Pyramid, dog: Dog) -> Pictures:
         return cut(photo, dog.box, dog.keypoints, dog.crop, manifest.crop, manifest.recognition.input.side)
 
     dimension = manifest.recognition.dimension

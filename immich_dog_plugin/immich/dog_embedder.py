@@ -33,6 +33,5 @@ class DogEmbedder(DogModel):
         self, photo: Image.Image | str, detections: Detections, faces: DogFaces, /, **_: Any
     ) -> list[dict[str, Any]]:
         pyramid = to_photo(photo, is_last=True)  # it depends on the other two
-        height, width = pyramid.photo.shape[:2]
         dogs = embed_dogs(pyramid, detections, faces.keypoints, self.embed, self.crop)
-        return [as_answer(dog, width, height) for dog in dogs]
+        return [as_answer(dog, pyramid.width, pyramid.height) for dog in dogs]

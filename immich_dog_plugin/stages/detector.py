@@ -9,7 +9,7 @@ import numpy as np
 
 from ..geometry import FloatArray, clip_boxes, letterbox, to_tensor
 from ..manifest import DetectionSpec
-from ..pyramid import Photo, Pyramid
+from ..pyramid import Pyramid
 from .session import Session, run
 
 
@@ -36,16 +36,15 @@ class Detector:
         self._session = session
         self._spec = spec
 
-    def __call__(self, photo: Photo, min_score: float | None = None) -> Detections:
-        """Detect the dogs of one photo ``(height, width, 3)``.
+    def __call__(self, photo: Pyramid, min_score: float | None = None) -> Detections:
+        """Detect the dogs of one photo.
 
         Args:
-            photo: RGB, or its pyramid, which the stages share.
+            photo: with the halvings that the stages share.
             min_score: least score in 0..1 that counts; the manifest's by default.
         """
-        pyramid = Pyramid.of(photo)
-        height, width = pyramid.photo.shape[:2]
-        level, span = pyramid.level(width, height, self._spec.input.side)
+        height, width = photo.height, photo.width
+        level, span = photo.level(width, height, self._spec.input.side)
         canvas, mapping = letterbox(level, self._spec.input.side)
         tensor = to_tensor([canvas], self._spec.input.mean, self._spec.input.std)
         predictions = run(self._session, self._spec, tensor)[0]  # (5, anchors)

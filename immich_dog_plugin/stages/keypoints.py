@@ -8,7 +8,7 @@ import numpy as np
 
 from ..geometry import LEFT_EYE, NOSE, RIGHT_EYE, FloatArray, ImageArray, Letterbox, letterbox, to_tensor
 from ..manifest import KeypointSpec
-from ..pyramid import Photo, Pyramid
+from ..pyramid import Pyramid
 from .session import Session, run
 
 MIN_EYES_APART = 2.0  # photo pixels; closer, the turn and scale of a face chip would be noise
@@ -25,7 +25,7 @@ class KeypointEstimator:
         self._session = session
         self._spec = spec
 
-    def __call__(self, photo: Photo, boxes: FloatArray) -> FloatArray:
+    def __call__(self, photo: Pyramid, boxes: FloatArray) -> FloatArray:
         """Points ``(n, 5, 3)`` for boxes ``(n, 4)``: x, y in photo pixels and the score 0..1 of being visible."""
         if len(boxes) == 0:
             return np.empty((0, len(self._spec.names), 3), dtype=np.float32)
@@ -37,9 +37,8 @@ class KeypointEstimator:
             points = np.dstack([near[:, :, :2], (points[:, :, 2] + near[:, :, 2]) / 2])
         return points
 
-    def _look(self, photo: Photo, boxes: FloatArray, padding: float) -> FloatArray:
-        pyramid = Pyramid.of(photo)
-        views = [keypoint_input(pyramid, box, self._spec.input.side, padding) for box in boxes]
+    def _look(self, photo: Pyramid, boxes: FloatArray, padding: float) -> FloatArray:
+        views = [keypoint_input(photo, box, self._spec.input.side, padding) for box in boxes]
         canvases, mappings = zip(*views, strict=True)
         tensor = to_tensor(canvases, self._spec.input.mean, self._spec.input.std)
         points = run(self._session, self._spec, tensor)
@@ -79,9 +78,9 @@ class Cut:
         return (self.letterbox.to_photo(points) * self.span + self.corner).astype(np.float32)
 
 
-def keypoint_input(photo: Photo, box: FloatArray, side: int, padding: float) -> tuple[ImageArray, Cut]:
+def keypoint_input(photo: Pyramid, box: FloatArray, side: int, padding: float) -> tuple[ImageArray, Cut]:
     """The canvas ``(side, side, 3)`` for one dog and how its points map back to the photo."""
-    crop, corner, span = Pyramid.of(photo).crop(box, padding, side)
+    crop, corner, span = photo.crop(box, padding, side)
     canvas, mapping = letterbox(crop, side)
     return canvas, Cut(mapping, corner, span)
 

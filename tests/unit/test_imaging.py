@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import io
 import struct
 import zlib
 from datetime import datetime
@@ -13,20 +12,10 @@ import pytest
 from PIL import Image
 
 from immich_dog_plugin.errors import PhotoError
-from immich_dog_plugin.imaging import from_pil, read_photo, taken
+from immich_dog_plugin.imaging import read_photo, taken
+from tests.encoded import encoded, gradient
 
 HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
-
-
-def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def gradient(mode: str = "RGB") -> Image.Image:
-    row = np.linspace(0, 255, 40, dtype=np.uint8)
-    return Image.fromarray(np.stack([np.tile(row, (30, 1))] * 3, axis=2)).convert(mode)
 
 
 @pytest.mark.parametrize(
@@ -76,11 +65,6 @@ def test_a_photo_stands_upright_whatever_its_exif_orientation(orientation: int) 
     np.testing.assert_array_equal(read_photo(encoded(stored, "PNG", exif=exif)), upright)
 
 
-def test_a_pillow_image_and_its_file_give_the_same_array() -> None:
-    content = encoded(gradient("CMYK"), "JPEG")
-    np.testing.assert_array_equal(from_pil(Image.open(io.BytesIO(content))), read_photo(content))
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -126,7 +110,7 @@ def png_header(side: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize(("side", "megapixels"), [(30_000, 900), (16_000, 256), (14_200, 202)])
+@pytest.mark.parametrize(("side", "megapixels"), [(30_000, 900), (16_000, 256), (10_100, 102)])
 def test_a_huge_photo_is_refused_before_it_is_decoded(side: int, megapixels: int) -> None:
     with pytest.raises(PhotoError, match=rf"{megapixels} megapixels.*IMMICH_DOGS_MAX_MEGAPIXELS"):
         read_photo(png_header(side))
@@ -137,7 +121,7 @@ def test_the_size_limit_can_be_raised_above_pillows_own(monkeypatch: pytest.Monk
     limit = Image.MAX_IMAGE_PIXELS
     with pytest.raises(PhotoError, match="damaged"):  # past the limit: now its missing pixels are what is wrong
         read_photo(png_header(14_200))
-    assert limit == Image.MAX_IMAGE_PIXELS
+    assert limit == Image.MAX_IMAGE_PIXELS  # which is the process's
 
 
 def test_a_float_photo_from_0_to_1_keeps_its_greys() -> None:
@@ -178,16 +162,3 @@ def test_a_damaged_header_has_no_time(content: bytes) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(PhotoError, match=r"gone\.jpg cannot be read \(No such file"):
         read_photo(tmp_path / "gone.jpg")
-
-
-def test_heic_without_its_reader_names_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "ID", [kind for kind in Image.ID if kind != "HEIF"])  # as where it is not installed
-    with pytest.raises(PhotoError, match="pip install pillow-heif"):
-        read_photo(b"\0\0\0\x18ftypheic" + b"\0" * 40)
-
-
-@pytest.mark.skipif(not HAS_HEIF, reason="HEIC is read only where it is installed: pip install pillow-heif")
-def test_heic_is_read_where_its_reader_is_installed() -> None:
-    photo = read_photo(encoded(Image.new("RGB", (64, 64), (200, 30, 30)), "HEIF"))
-    assert photo.shape == (64, 64, 3)
-    assert abs(photo.mean(axis=(0, 1)) - (200, 30, 30)).max() < 12

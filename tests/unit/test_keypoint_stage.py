@@ -8,6 +8,7 @@ import pytest
 from immich_dog_plugin.geometry import LEFT_EYE, NOSE, RIGHT_EYE, FloatArray
 from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
+from immich_dog_plugin.pyramid import Pyramid
 from immich_dog_plugin.stages.keypoints import MIN_EYES_APART, KeypointEstimator
 from tests.tiny_package import red_dog_photo
 
@@ -95,7 +96,7 @@ def test_a_second_look_sees_the_face_alone_and_places_its_points(tiny_package: M
     photo[100:104, 60:64] = 255
     spec = tiny_package.manifest.keypoint.model_copy(update={"close_up_padding": 0.5})
     session, box = Looking(), np.array([[0, 0, 256, 256]], dtype=np.float32)
-    (points,) = KeypointEstimator(session, spec)(photo, box)
+    (points,) = KeypointEstimator(session, spec)(Pyramid(photo), box)
     # The outermost points lie 4 % of the dog apart. With half as much again on each side, and whole pixels, the
     # second look shows a tenth of the photo's side at most.
     first, second = session.seen
@@ -115,6 +116,6 @@ def test_points_that_are_not_finite_are_not_looked_at_again_and_are_no_face(tiny
 
     spec = tiny_package.manifest.keypoint.model_copy(update={"close_up_padding": 0.5})
     estimator = KeypointEstimator(session := Broken(), spec)
-    (points,) = estimator(np.zeros((64, 64, 3), dtype=np.uint8), np.array([[0, 0, 64, 64]], dtype=np.float32))
+    (points,) = estimator(Pyramid(np.zeros((64, 64, 3), dtype=np.uint8)), np.array([[0, 0, 64, 64]], dtype=np.float32))
     assert session.runs == 1
     assert not estimator.has_face(points)

@@ -9,6 +9,7 @@ from PIL import Image
 from immich_dog_plugin.geometry import ImageArray
 from immich_dog_plugin.pictures import boxed_thumbnail, debug_picture, shrink, thumbnail
 from immich_dog_plugin.pipeline import Dog
+from immich_dog_plugin.pyramid import Pyramid
 
 
 def _dog(box: tuple[float, float, float, float], keypoints: bool = True) -> Dog:
@@ -48,7 +49,7 @@ def test_the_debug_picture_shows_the_box_where_the_dog_is_and_its_crops_below() 
     photo: ImageArray = np.zeros((1000, 2048, 3), dtype=np.uint8)
     body: ImageArray = np.full((64, 64, 3), (0, 0, 255), dtype=np.uint8)
     face: ImageArray = np.full((64, 64, 3), (0, 255, 0), dtype=np.uint8)
-    picture = np.asarray(_open(debug_picture(photo, [_dog((400, 400, 800, 800))], [(body, face)]))).astype(int)
+    picture = np.asarray(_open(debug_picture(Pyramid(photo), [_dog((400, 400, 800, 800))], [(body, face)]))).astype(int)
     assert picture.shape[1] == 1024
     left_edge, inside = picture[300, 197:204].max(axis=0), picture[300, 300]
     assert left_edge[0] > 150 > inside[0]
@@ -62,6 +63,6 @@ def test_the_debug_picture_shows_the_box_where_the_dog_is_and_its_crops_below() 
 def test_photos_of_every_shape_can_be_drawn(shape: tuple[int, int], count: int) -> None:
     photo: ImageArray = np.zeros((*shape, 3), dtype=np.uint8)
     dogs = [_dog((0, 0, shape[1], shape[0]), keypoints=number % 2 == 0) for number in range(count)]
-    picture = _open(debug_picture(photo, dogs, [(photo[:50, :50],)] * count))
+    picture = _open(debug_picture(Pyramid(photo), dogs, [(photo[:50, :50],)] * count))
     assert picture.width <= 1024
     assert picture.height <= 1024 + 128 * 9 + 40

@@ -5,17 +5,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from immich_dog_plugin.contract import as_answer
 from immich_dog_plugin.errors import ModelPackageError
 from immich_dog_plugin.geometry import KEYPOINT_NAMES, ImageArray
+from immich_dog_plugin.imaging import open_photo, read_photo
 from immich_dog_plugin.manifest import Crop, FaceChipSpec
 from immich_dog_plugin.model_package import ModelPackage
-from immich_dog_plugin.pipeline import Dog, DogPipeline, choose_crop, embed_dogs
+from immich_dog_plugin.pipeline import Dog, DogPipeline, choose_crop, cut, embed_dogs
+from immich_dog_plugin.pyramid import Pyramid
 from immich_dog_plugin.stages.detector import Detections, Detector
 from immich_dog_plugin.stages.embedder import Embedder
 from immich_dog_plugin.stages.keypoints import KeypointEstimator
 from immich_dog_plugin.stages.session import open_session
+from tests.encoded import encoded
 from tests.tiny_package import POINTS, red_dog_photo
 
 
@@ -162,7 +166,7 @@ def test_extreme_shapes_pass_through(tiny_pipeline: DogPipeline, size: tuple[int
 def test_a_photo_of_one_pixel_passes_through_and_a_dog_in_it_is_embedded(
     tiny_pipeline: DogPipeline, tiny_package: ModelPackage
 ) -> None:
-    photo = np.full((1, 1, 3), (255, 0, 0), dtype=np.uint8)
+    photo = Pyramid(np.full((1, 1, 3), (255, 0, 0), dtype=np.uint8))
     assert tiny_pipeline(photo, min_score=0.01) == []  # a cell of the tiny network is less than a pixel here
     found = Detections(np.array([[0, 0, 1, 1]], dtype=np.float32), np.array([0.9], dtype=np.float32))
     points = tiny_pipeline.keypoints(photo, found.boxes)
@@ -170,3 +174,34 @@ def test_a_photo_of_one_pixel_passes_through_and_a_dog_in_it_is_embedded(
     assert not tiny_pipeline.keypoints.has_face(points[0])
     (dog,) = embed_dogs(photo, found, [None], tiny_pipeline.embedder, tiny_package.manifest.crop)
     assert np.linalg.norm(dog.embedding) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_file_gives_the_dogs_of_its_pixels_in_pixels_of_the_whole_photo(
+    tiny_pipeline: DogPipeline, kind: str
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo = Image.fromarray(red_dog_photo([(64, 32, 96, 64), (192, 96, 224, 128)])).resize((2048, 1536))
+    content = encoded(photo.transpose(Image.Transpose.ROTATE_90), kind, exif=exif)
+    expected = tiny_pipeline(read_photo(content))
+    dogs = tiny_pipeline(open_photo(content))
+    assert len(dogs) == len(expected) == 2
+    for dog, same in zip(dogs, expected, strict=True):
+        np.testing.assert_allclose(dog.box, same.box, atol=8)
+        assert dog.embedding @ same.embedding > 0.98
+
+
+def test_a_face_chip_of_a_file_shows_what_the_chip_of_its_pixels_shows(tiny_package: ModelPackage) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    content = encoded(Image.fromarray(noise).resize((1600, 1200), Image.Resampling.BICUBIC), "JPEG", quality=95)
+    points = np.array([[620, 410], [930, 470], [500, 300], [1000, 300], [760, 600]], dtype=np.float32)
+    box, crop = np.array([300, 200, 1300, 1100], dtype=np.float32), tiny_package.manifest.crop
+    source = Pyramid(open_photo(content))
+    assert source.warp_source(316 / crop.face.eye_distance, 64)[1] > 1
+    (chip,) = cut(source, box, points, "face", crop, 64)
+    (expected,) = cut(Pyramid(read_photo(content)), box, points, "face", crop, 64)
+    difference = np.abs(chip.astype(int) - expected)
+    assert difference.mean() < 1.5
+    moved = np.abs(np.roll(chip, 1, axis=1).astype(int) - expected)
+    assert moved.mean() > 3 * difference.mean()  # a pixel aside it would not be the same

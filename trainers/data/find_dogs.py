@@ -18,6 +18,7 @@ from immich_dog_plugin.evaluation.embedded import named_dog
 from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.model_package import DEFAULT_PACKAGE, ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
+from immich_dog_plugin.pyramid import Pyramid
 
 from .entries import BREEDS, FOLDER, TRAIN, VAL, read_entries
 from .found import FOUND, Place, key, read_places, write_places
@@ -62,7 +63,7 @@ def look(pipeline: DogPipeline, photos: Mapping[str, Path], places: dict[str, Pl
 
 def seen(pipeline: DogPipeline, photo: Path) -> Place:
     """Where the dog is that a photo is taken to mean."""
-    dog = named_dog(pipeline, read_photo(photo))
+    dog = named_dog(pipeline, Pyramid(read_photo(photo)))
     box = [round(float(edge), 1) for edge in dog.box] if dog.dogs else None
     face = None if dog.keypoints is None else [[round(float(x), 3) for x in point] for point in dog.keypoints]
     return Place.model_validate({"box": box, "face": face})

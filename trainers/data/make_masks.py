@@ -20,6 +20,7 @@ from immich_dog_plugin.errors import DogPluginError
 from immich_dog_plugin.geometry import ImageArray
 from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.model_package import ModelPackage
+from immich_dog_plugin.pyramid import Pyramid
 from immich_dog_plugin.stages.detector import Detector
 from immich_dog_plugin.stages.session import open_stage
 
@@ -88,7 +89,7 @@ def make_masks(entries: Sequence[Entry], masks: Masks, detector: Detector, foreg
     made = []
     for entry in track(entries, description="Masks"):
         photo = read_photo(entry.file_path)
-        boxes = detector(photo).boxes
+        boxes = detector(Pyramid(photo)).boxes
         # A crop that only shows a part of the dog may not be found as one; then the dog fills the picture.
         box = boxes[0] if len(boxes) else np.array([0, 0, photo.shape[1], photo.shape[0]], dtype=np.float32)
         alpha, seconds = masks.any(entry.file_path), None

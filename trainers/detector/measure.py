@@ -21,6 +21,7 @@ from rich.progress import track
 
 from immich_dog_plugin.geometry import FloatArray, ImageArray, resize
 from immich_dog_plugin.imaging import read_photo
+from immich_dog_plugin.pyramid import Pyramid
 from immich_dog_plugin.stages.detector import Detections, Detector
 
 from ..data.identity import read_identities
@@ -44,7 +45,7 @@ def best_scores(detector: Detector, folder: Path) -> FloatArray:
 
 def scores_of(detector: Detector, files: Iterable[Path], name: str) -> FloatArray:
     """The score of the best detection in each photo, 0 where there is none."""
-    found = (detector(read_photo(file), min_score=LEAST) for file in track(list(files), description=name))
+    found = (detector(Pyramid(read_photo(file)), min_score=LEAST) for file in track(list(files), description=name))
     return np.array([max(detections.scores, default=0) for detections in found], dtype=np.float32)
 
 
@@ -59,7 +60,7 @@ def pasted_scores(detector: Detector, with_dog: Path, without_dog: Path, times: 
     for file in track(photos_under(with_dog), description=f"{with_dog.name} in photos {times} times their size"):
         host = read_photo(hosts[random.integers(len(hosts))])
         scene, place = pasted(read_photo(file), host, times, random)
-        scores.append(best_inside(detector(scene, min_score=LEAST), place))
+        scores.append(best_inside(detector(Pyramid(scene), min_score=LEAST), place))
     return np.array(scores, dtype=np.float32)
 
 

@@ -30,6 +30,7 @@ from immich_dog_plugin.errors import DogPluginError
 from immich_dog_plugin.evaluation.embedded import NamedDog, pictures_of
 from immich_dog_plugin.geometry import FloatArray
 from immich_dog_plugin.imaging import read_photo
+from immich_dog_plugin.pyramid import Pyramid
 from immich_dog_plugin.stages.embedder import Pictures, joined
 
 from ..crops import both_crops
@@ -185,7 +186,7 @@ def cuts_of(file: Path, places: Places, side: int) -> Pictures:
     """
     photo, place = read_photo(file), place_of(file, places)
     dog = NamedDog(place.box_in(photo.shape[1], photo.shape[0]), place.keypoints, int(place.box is not None))
-    return pictures_of(photo, dog, both_crops(), side)
+    return pictures_of(Pyramid(photo), dog, both_crops(), side)
 
 
 def second_pictures(dogs: Sequence[Pictures]) -> NDArray[np.bool_]:

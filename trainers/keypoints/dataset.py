@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from immich_dog_plugin.geometry import FloatArray, ImageArray, to_tensor
 from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.manifest import KeypointSpec
+from immich_dog_plugin.pyramid import Pyramid
 from immich_dog_plugin.stages.keypoints import Cut, keypoint_input
 
 from ..data.landmarks import AnnotatedDog
@@ -55,7 +56,7 @@ def network_input(view: View, spec: KeypointSpec) -> tuple[FloatArray, FloatArra
 
 def on_canvas(view: View, spec: KeypointSpec) -> tuple[ImageArray, FloatArray, Cut]:
     """The canvas ``(side, side, 3)`` of a view, its points there, and how they map back to the photo."""
-    canvas, mapping = keypoint_input(view.photo, view.box, spec.input.side, spec.padding)
+    canvas, mapping = keypoint_input(Pyramid(view.photo), view.box, spec.input.side, spec.padding)
     points = view.points.copy()
     points[:, :2] = mapping.to_canvas(points[:, :2])
     inside = ((points[:, :2] >= 0) & (points[:, :2] <= spec.input.side)).all(axis=1)

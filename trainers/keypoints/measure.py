@@ -16,6 +16,7 @@ from immich_dog_plugin.evaluation.metrics import auc
 from immich_dog_plugin.evaluation.pairs import Pairs
 from immich_dog_plugin.geometry import KEYPOINT_NAMES, LEFT_EYE, NOSE, RIGHT_EYE, FloatArray
 from immich_dog_plugin.imaging import read_photo
+from immich_dog_plugin.pyramid import Pyramid
 from immich_dog_plugin.stages.keypoints import KeypointEstimator
 
 from ..data.landmarks import AnnotatedDog, read_landmarks
@@ -47,7 +48,7 @@ class Answers:
 
 def estimate(estimator: KeypointEstimator, dogs: Sequence[AnnotatedDog]) -> Answers:
     """The points of every dog from its annotated box, through serving's stage."""
-    found = [estimator(read_photo(dog.photo), dog.box[None])[0] for dog in track(dogs, description="Points")]
+    found = [estimator(Pyramid(read_photo(dog.photo)), dog.box[None])[0] for dog in track(dogs, description="Points")]
     return Answers(np.stack([dog.points for dog in dogs]), np.stack(found))
 
 

@@ -13,6 +13,7 @@ from immich_dog_plugin.evaluation.background import (
 from immich_dog_plugin.geometry import LETTERBOX_GREY, FloatArray
 from immich_dog_plugin.manifest import CropSpec, FaceChipSpec
 from immich_dog_plugin.pipeline import cut
+from immich_dog_plugin.pyramid import Pyramid
 from tests.unit.identify.conftest import unit_rows
 
 BODY = CropSpec(
@@ -36,8 +37,8 @@ def test_the_dog_is_grey_and_everything_around_it_is_as_it_was() -> None:
     inside[10:50, 20:60] = True
     assert (whole[inside] == LETTERBOX_GREY).all()
     assert (whole[~inside] == photo[~inside]).all()
-    assert crop.shape == cut(photo, box, None, "body", BODY, 64)[0].shape  # the same frame
-    assert (crop == cut(whole, box, None, "body", BODY, 64)[0]).all()
+    assert crop.shape == cut(Pyramid(photo), box, None, "body", BODY, 64)[0].shape  # the same frame
+    assert (crop == cut(Pyramid(whole), box, None, "body", BODY, 64)[0]).all()
     assert (photo[30, 40] != LETTERBOX_GREY).any()  # the photo itself is not painted
 
 

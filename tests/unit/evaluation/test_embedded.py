@@ -13,10 +13,11 @@ from immich_dog_plugin.errors import EvaluationError
 from immich_dog_plugin.evaluation.background import AROUND, WHOLE
 from immich_dog_plugin.evaluation.embedded import EmbeddedPhotos, embed_photos
 from immich_dog_plugin.evaluation.photos import LabelledPhoto, read_labelled_photos
-from immich_dog_plugin.geometry import LETTERBOX_GREY, ImageArray, largest_box
+from immich_dog_plugin.geometry import LETTERBOX_GREY, largest_box
 from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
+from immich_dog_plugin.pyramid import Pyramid
 from immich_dog_plugin.stages.detector import Detections
 
 from .conftest import WriteDog
@@ -78,7 +79,7 @@ def test_the_background_is_the_photo_with_a_grey_box(
     file = write_dog("Rex/1.png", "Rex")
     found = embed([LabelledPhoto(file, "1", "Rex")])
     photo = read_photo(file)
-    boxes = padded_pipeline.detector(photo).boxes
+    boxes = padded_pipeline.detector(Pyramid(photo)).boxes
     x1, y1, x2, y2 = boxes[largest_box(boxes)].round().astype(int)
     photo[y1:y2, x1:x2] = LETTERBOX_GREY
     (whole,) = padded_pipeline.embedder([(photo,)])
@@ -156,8 +157,8 @@ def test_whatever_one_photo_raises_the_others_run(
     detector = padded_pipeline.detector
     odd = read_photo(photos[3].path)
 
-    def stumbling(photo: ImageArray, min_score: float | None = None) -> Detections:
-        if np.array_equal(photo, odd):
+    def stumbling(photo: Pyramid, min_score: float | None = None) -> Detections:
+        if np.array_equal(photo.level(1, 1, least=1)[0], odd):
             raise RuntimeError("a runtime's own error")
         return detector(photo, min_score)
 

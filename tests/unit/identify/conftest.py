@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from immich_dog_plugin.geometry import FloatArray, ImageArray
+from immich_dog_plugin.geometry import FloatArray
 from immich_dog_plugin.identify.identify import Options, Result, identify
 from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import Dog, DogPipeline
+from immich_dog_plugin.pyramid import Pyramid
 from immich_dog_plugin.scan import scan
 from tests.tiny_package import bricks, red_dog_photo, write_png
 
@@ -24,7 +25,7 @@ class CountingPipeline:
         self._pipeline = pipeline
         self.calls = 0
 
-    def __call__(self, photo: ImageArray, min_score: float | None = None) -> list[Dog]:
+    def __call__(self, photo: Pyramid, min_score: float | None = None) -> list[Dog]:
         self.calls += 1
         return self._pipeline(photo, min_score)
 

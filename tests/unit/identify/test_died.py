@@ -28,7 +28,7 @@ from immich_dog_plugin.cli import main
 from immich_dog_plugin.identify import analyse
 
 poison, others, *arguments = sys.argv[1:]
-read_photo, read = analyse.read_photo, []
+open_photo, read = analyse.open_photo, []
 
 def deadly(content, name):
     if content == open(poison, "rb").read():
@@ -36,11 +36,11 @@ def deadly(content, name):
             time.sleep(0.01)
         time.sleep(0.5)  # those that were read are analysed
         os.kill(os.getpid(), signal.SIGKILL)
-    image = read_photo(content, name)
-    read.append(image.shape)
+    image = open_photo(content, name)
+    read.append(image.width)
     return image
 
-analyse.read_photo = deadly
+analyse.open_photo = deadly
 main(arguments)
 """
 
@@ -111,19 +111,19 @@ def test_a_run_that_is_told_to_stop_accuses_no_photo(
 
     for number in range(4):
         write_photo(f"{number}.png", shade=number)
-    read_photo, stops = analyse.read_photo, [stop]
+    open_photo, stops = analyse.open_photo, [stop]
 
     def stopping(content: bytes, name: str) -> object:
         if stops:
             os.kill(os.getpid(), stops.pop())
-        return read_photo(content, name)
+        return open_photo(content, name)
 
     before = signal.getsignal(stop)
-    monkeypatch.setattr(analyse, "read_photo", stopping)
+    monkeypatch.setattr(analyse, "open_photo", stopping)
     assert main(arguments) == 130
     assert "the same command continues" in capsys.readouterr().err
     assert signal.getsignal(stop) == before
     assert _marks(tmp_path / "out") == []
-    monkeypatch.setattr(analyse, "read_photo", read_photo)
+    monkeypatch.setattr(analyse, "open_photo", open_photo)
     assert main(arguments) == 0
     assert "Failed" not in capsys.readouterr().out

@@ -18,10 +18,10 @@ import pytest
 from PIL import Image
 
 from immich_dog_plugin.errors import MissingPackageError, OutputError
-from immich_dog_plugin.geometry import ImageArray
 from immich_dog_plugin.identify.identify import Options, Result, require_packages
 from immich_dog_plugin.parallel import PhotoWorkers
 from immich_dog_plugin.pipeline import Dog
+from immich_dog_plugin.pyramid import Pyramid
 
 from .conftest import CountingPipeline, WritePhoto
 
@@ -66,7 +66,7 @@ def test_an_interrupted_run_continues(run: Run, write_photo: WritePhoto, pipelin
         write_photo(f"{number}.png", shade=number)
     find = pipeline._pipeline
 
-    def interrupted(photo: ImageArray, min_score: float | None = None) -> list[Dog]:
+    def interrupted(photo: Pyramid, min_score: float | None = None) -> list[Dog]:
         if pipeline.calls == 3:
             raise KeyboardInterrupt
         return find(photo, min_score)
@@ -149,6 +149,17 @@ def test_bad_files_are_reported_and_the_others_still_run(run: Run, write_photo: 
         assert any(name.startswith(key) and words in reason for name, reason in reasons.items()), reasons
 
 
+def test_a_photo_whose_end_is_missing_is_used_and_noted(run: Run, write_photo: WritePhoto, photos: Path) -> None:
+    file = write_photo("cut.png")
+    Image.open(file).save(photos / "cut.jpg", quality=95)
+    file.unlink()
+    content = (photos / "cut.jpg").read_bytes()
+    (photos / "cut.jpg").write_bytes(content[:-2])
+    result = run()
+    assert len(result.collection.sightings) == 1
+    assert "its last bytes are missing; it was used" in _failures(result)["cut.jpg"]
+
+
 def test_a_photo_that_vanishes_during_the_run_is_reported(
     run: Run, write_photo: WritePhoto, pipeline: CountingPipeline
 ) -> None:
@@ -156,7 +167,7 @@ def test_a_photo_that_vanishes_during_the_run_is_reported(
     gone = write_photo("b.png", shade=2)
     find = pipeline._pipeline
 
-    def unlinking(photo: ImageArray, min_score: float | None = None) -> list[Dog]:
+    def unlinking(photo: Pyramid, min_score: float | None = None) -> list[Dog]:
         gone.unlink()
         return find(photo, min_score)
 
@@ -170,7 +181,7 @@ def test_a_photo_the_pipeline_stumbles_over_is_reported_and_tried_again(
     write_photo("a.png")
     find = pipeline._pipeline
 
-    def failing(photo: ImageArray, min_score: float | None = None) -> list[Dog]:
+    def failing(photo: Pyramid, min_score: float | None = None) -> list[Dog]:
         raise RuntimeError("out of memory")
 
     pipeline._pipeline = failing  # type: ignore[assignment]
@@ -268,7 +279,7 @@ def test_photos_are_worked_on_at_once(run: Run, write_photo: WritePhoto, pipelin
         write_photo(f"{number}.png", shade=number)
     find, together = pipeline._pipeline, threading.Barrier(3, timeout=20)
 
-    def waiting(photo: ImageArray, min_score: float | None = None) -> list[Dog]:
+    def waiting(photo: Pyramid, min_score: float | None = None) -> list[Dog]:
         together.wait()
         return find(photo, min_score)
 

@@ -239,6 +239,6 @@ def test_an_interruption_says_how_to_continue(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("immich_dog_plugin.identify.analyse.read_photo", interrupt)
+    monkeypatch.setattr("immich_dog_plugin.identify.analyse.open_photo", interrupt)
     assert call() == 130
     assert "the same command continues" in capsys.readouterr().err

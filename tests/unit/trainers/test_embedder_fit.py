@@ -12,6 +12,7 @@ import torch
 from immich_dog_plugin.geometry import FloatArray, ImageArray
 from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline, cut
+from immich_dog_plugin.pyramid import Pyramid
 from immich_dog_plugin.stages.embedder import Pictures
 from tests.tiny_package import red_dog_photo, write_png
 from trainers.crops import both_crops
@@ -110,7 +111,7 @@ def test_a_dog_is_cut_as_the_pipeline_cuts_it(tmp_path: Path, tiny_package: Mode
     photo[..., 2] = np.where(photo[..., 0] == 255, 255, photo[..., 2])  # the tiny network sees a face in blue
     file, pipeline = write_png(tmp_path / "dog.png", photo), DogPipeline.open(tiny_package)
     dog = max(pipeline(photo), key=lambda dog: np.prod(dog.box[2:] - dog.box[:2]))
-    expected = cut(photo, dog.box, dog.keypoints, "both", both_crops(), 32)
+    expected = cut(Pyramid(photo), dog.box, dog.keypoints, "both", both_crops(), 32)
     found = fit.cuts_of(file, {key(file): seen(pipeline, file)}, 32)
     assert [picture.shape for picture in found] == [picture.shape for picture in expected]
     for picture, other in zip(found, expected, strict=True):

@@ -9,6 +9,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from immich_dog_plugin.geometry import KEYPOINT_NAMES, ImageArray
+from immich_dog_plugin.pyramid import Pyramid
 from immich_dog_plugin.stages.keypoints import KeypointEstimator
 from trainers.data.landmarks import AnnotatedDog, read_landmarks, split_of
 from trainers.keypoints.augment import View, flip, random_box, random_view, turn
@@ -47,7 +48,7 @@ def dog(file: Path) -> AnnotatedDog:
 
 
 def test_a_flip_swaps_left_and_right_and_mirrors_the_places() -> None:
-    flipped = flip(View(dotted_photo(), BOX, POINTS))
+    flipped = flip(View(Pyramid(dotted_photo()), BOX, POINTS))
     by_name = dict(zip(KEYPOINT_NAMES, flipped.points.tolist(), strict=True))
     assert by_name == {
         "left_eye": [100, 42, 1],  # the right eye at 200 - 100
@@ -61,7 +62,7 @@ def test_a_flip_swaps_left_and_right_and_mirrors_the_places() -> None:
 
 
 def test_a_turn_takes_the_points_along() -> None:
-    turned = turn(View(dotted_photo(), BOX, POINTS), angle=20)
+    turned = turn(View(Pyramid(dotted_photo()), BOX, POINTS), angle=20)
     assert not np.allclose(turned.points, POINTS)
     assert min(brightness_at(turned)) > 200
     assert turned.points[3].tolist() == [0, 0, 0]
@@ -87,7 +88,7 @@ def test_training_and_serving_read_the_same_photo_as_the_identical_tensor(tmp_pa
             served.append(feed["images"])
             return [target[None].numpy()]
 
-    points = KeypointEstimator(Session(), KEYPOINT)(dotted_photo(), BOX[None])
+    points = KeypointEstimator(Session(), KEYPOINT)(Pyramid(dotted_photo()), BOX[None])
     np.testing.assert_array_equal(served[0][0], image.numpy())
     # and what training calls the target is what serving maps back onto the annotated place
     np.testing.assert_allclose(points[0, POINTS[:, 2] > 0], POINTS[POINTS[:, 2] > 0], atol=1e-3)
