@@ -6,14 +6,14 @@ import sys
 from pathlib import Path
 
 from immich_dog_plugin.errors import DogPluginError
-from immich_dog_plugin.imaging import read_photo
+from immich_dog_plugin.imaging import open_photo
 from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import Dog, DogPipeline
 
 
 def find_dogs(pipeline: DogPipeline, photo: bytes | Path) -> list[Dog]:
     """From a file to its dogs, as every command does."""
-    return pipeline(read_photo(photo))
+    return pipeline(open_photo(photo))
 
 
 def peak() -> float:
