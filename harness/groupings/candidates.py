@@ -11,7 +11,7 @@ from sklearn.cluster import HDBSCAN
 
 from immich_dog_plugin.evaluation.embedded import Texts
 from immich_dog_plugin.evaluation.pairs import Counts, Floats
-from immich_dog_plugin.identify.grouping import METHODS, UNGROUPED, group
+from immich_dog_plugin.identify.grouping import UNGROUPED, group
 
 # Of a cosine from the package's same_dog.
 OFFSETS = (-0.12, -0.08, -0.06, -0.04, -0.02, 0.0, 0.02)
@@ -42,7 +42,7 @@ class Candidate:
 
 def candidates(same_dog: float) -> list[Candidate]:
     """All of them for a package whose dogs are the same from the cosine ``same_dog`` on; the shipped way first."""
-    found = [Candidate(f"three steps, {name.upper()}", (same_dog,), _shipped(name, same_dog)) for name in METHODS]
+    found = [Candidate("as shipped", (), lambda embeddings, days: _shipped(embeddings, same_dog))]
     for linkage in ("average", "complete", "single"):
         # DBSCAN with two samples is single linkage.
         name = f"{linkage} linkage" + " (DBSCAN)" * (linkage == "single")
@@ -66,9 +66,9 @@ def _around(same_dog: float, offsets: tuple[float, ...]) -> list[float]:
     return [same_dog + offset for offset in offsets]
 
 
-def _shipped(name: str, same_dog: float) -> Method:
+def _shipped(embeddings: Floats, same_dog: float) -> Counts:
     """Each dog in a photo of its own."""
-    return lambda embeddings, days: group(embeddings, np.arange(len(embeddings)), name, same_dog)
+    return group(embeddings.astype(np.float32), np.arange(len(embeddings)), same_dog)
 
 
 def _distances(embeddings: Floats) -> Floats:

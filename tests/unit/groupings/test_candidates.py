@@ -80,4 +80,4 @@ def test_the_table_has_a_row_for_each_shown_candidate() -> None:
     every = photos("aabb")
     outcomes = [[grouped(candidate, every, library) for library in [all_dogs(every)] * 2] for candidate in EVERY[:2]]
     lines = table("drawn", EVERY, [1], outcomes).splitlines()
-    assert lines[-1].startswith("| three steps, DBSCAN, 0.72 | 1.00 | 0.00 | 0.00 | 0.00 | n/a |")
+    assert lines[-1].startswith("| average linkage, 0.60 | 1.00 | 0.00 | 0.00 | 0.00 | n/a |")
