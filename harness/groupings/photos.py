@@ -13,6 +13,7 @@ from immich_dog_plugin.evaluation.photos import INDEX, read_labelled_photos
 from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
+from immich_dog_plugin.pyramid import Pyramid
 
 CACHE = Path("runs/groupings")
 
@@ -44,7 +45,7 @@ def embedded(folder: Path, split: str, package: ModelPackage, cache: Path = CACH
         crop, side = package.manifest.crop, pipeline.embedder.side
         rows, found = [], []
         for photo in track(photos, description=f"{folder.name}, {split}"):
-            image = read_photo(photo.path)
+            image = Pyramid(read_photo(photo.path))
             dog = named_dog(pipeline, image)
             rows.append(pipeline.embedder([pictures_of(image, dog, crop, side)])[0])
             found.append(dog.dogs)
