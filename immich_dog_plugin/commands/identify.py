@@ -13,7 +13,7 @@ from rich.text import Text
 from ..dog_names import CHOICES, anyway, refusal
 from ..files import CONTINUES
 from ..identify.export import EMBEDDING_FORMATS
-from ..identify.grouping import METHODS, UNGROUPED
+from ..identify.grouping import UNGROUPED
 from ..identify.identify import Options, Result, identify, require_packages
 from ..identify.out_folder import REPORT, check_out_folder
 from ..identify.queries import MATCHES, Match, one_per_dog, queries
@@ -46,7 +46,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         choices=list(EMBEDDING_FORMATS),
         help="of the embeddings; may be given several times (default: npz)",
     )
-    parser.add_argument("--cluster", choices=list(METHODS), default="hdbscan", help="default: %(default)s")
     parser.add_argument("--model", default=DEFAULT_PACKAGE, metavar="NAME_OR_PATH", help="model package")
     parser.add_argument(
         "--min-score",
@@ -69,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     found = scan(args.photos, exclude=args.out)
     package = ModelPackage.open(args.model)
     pipeline = DogPipeline.open(package)
-    options = Options(args.format or ["npz"], args.cluster, args.min_score, args.workers, args.retry, args.names)
+    options = Options(args.format or ["npz"], args.min_score, args.workers, args.retry, args.names)
     try:
         with interrupted_by_signals(), photo_progress(len(found.photos)) as track:
             result = identify(found, args.photos, args.out, pipeline, package, options, track)

@@ -43,10 +43,9 @@ class Facts:
     Attributes:
         folder: the photos' folder.
         model: name and version of the model package.
-        cluster: how groups were found.
         min_score: least detection score that counted.
         verdicts: what a cosine says.
-        same_dog: cosine from which two dogs may share a group.
+        same_dog: cosine from which the centroids of two groups are united.
         threshold_source: how it was chosen.
         accuracy: how often similarity finds the folder's name again.
         refused_names: folders whose names do not look like dogs' names.
@@ -54,7 +53,6 @@ class Facts:
 
     folder: str
     model: str
-    cluster: str
     min_score: float
     verdicts: Verdicts
     same_dog: float
