@@ -99,7 +99,7 @@ def _print_result(console: Console, result: Result, out: Path) -> None:
         f"{len(collection.without_dog)} without a dog"
     )
     groups = len(set(result.groups.tolist()) - {UNGROUPED})
-    dogs = _count(len(collection.sightings), "dog")
+    dogs = _count(len(collection.detections), "dog")
     console.print(f"{dogs}: {_count(groups, 'group')}, {_count(ungrouped, 'dog')} in no group")
     print_left_out(console, collection.left_out)
     if result.refused_names:
@@ -117,7 +117,7 @@ def _count(number: int, noun: str) -> str:
 def _similar_table(result: Result) -> Table:
     """The five most similar dogs: for every dog of a small folder, for one photo of each dog of a large one."""
     collection = result.collection
-    rows = list(range(len(collection.sightings)))
+    rows = list(range(len(collection.detections)))
     if len(rows) > _EVERY_DOG_UP_TO:
         rows = one_per_dog(collection, result.groups)
     caption = None
@@ -132,8 +132,8 @@ def _similar_table(result: Result) -> Table:
         percent = result.verdicts.percent(match.cosine)
         known = f" ({percent})" if percent else ""
         score = Text(f"{match.cosine:.3f}{known}{mark}\n", style=_STYLES[result.verdicts(match.cosine)])
-        return score.append(match.sighting.key, style="default")
+        return score.append(match.detection.key, style="default")
 
     for query in queries(collection, rows[:_EVERY_DOG_UP_TO]):
-        table.add_row(Text(query.sighting.key), *(cell(match) for match in query.matches))
+        table.add_row(Text(query.detection.key), *(cell(match) for match in query.matches))
     return table

@@ -113,7 +113,7 @@ def identify(
         collection = analyse(named.scan, analyser, workers, store, dimension, track)
         embeddings, photos = collection.embeddings, collection.photo_ids
         groups = group(embeddings, photos, manifest.thresholds.same_dog)
-        names = [sighting.name for sighting in collection.sightings]
+        names = [detection.name for detection in collection.detections]
         refused = named.refused
         if options.names == "auto" and contradicted(embeddings, photos, names, verdicts.same_from):
             refused = (*refused, *dict.fromkeys(name for name in names if name is not None))
