@@ -101,6 +101,9 @@ def _print_result(console: Console, result: Result, out: Path) -> None:
     groups = len(set(result.groups.tolist()) - {UNGROUPED})
     dogs = _count(len(collection.detections), "dog")
     console.print(f"{dogs}: {_count(groups, 'group')}, {_count(ungrouped, 'dog')} in no group")
+    turned = sum(photo.turned != 0 for photo in collection.photos)
+    if turned:
+        console.print(f"{_count(turned, 'photo')} showed a dog only after a quarter turn: see dogs.csv and the report")
     print_left_out(console, collection.left_out)
     if result.refused_names:
         console.print(Text(f"{refusal(result.refused_names)}; {anyway(result.refused_names)}"))

@@ -31,11 +31,12 @@ def collect(
     embeddings = []
     photos = []
     conflicts = []
+    turned = store.turned()
     for id, copies in _with_copies(files_of, store).items():
         files = files_of[id]
         names = [file.name for file in [*files, *copies] if file.name is not None]
         keys, others = (tuple(file.key for file in some) for some in (files, copies))
-        photo = Photo(id, keys, names[0] if names else None, others)
+        photo = Photo(id, keys, names[0] if names else None, others, turned[id])
         photos.append(photo)
         if len(set(names)) > 1:
             conflicts.append(photo)

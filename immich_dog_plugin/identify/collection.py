@@ -20,12 +20,14 @@ class Photo:
         files: keys of the files that hold it, in natural order.
         name: the dog that the folder of its first file in a subfolder names, or ``None``.
         copies: keys of files that hold it in a smaller size, another format, or slightly cropped or edited.
+        turned: degrees clockwise by which it was turned to be looked at: 0, 90 or 270.
     """
 
     id: int
     files: tuple[str, ...]
     name: str | None
     copies: tuple[str, ...] = ()
+    turned: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,8 +63,11 @@ def write_embeddings(folder: Path, collection: Collection, formats: Sequence[str
 
 
 def write_dogs(folder: Path, collection: Collection, groups: Labels) -> None:
-    """``dogs.csv``: a row for each dog of each file, with its group (0: none), name, box, score and crop."""
-    headings = ["key", "file", "dog", "group", "name", "x1", "y1", "x2", "y2", "score", "crop"]
+    """``dogs.csv``: a row for each dog of each file, with its group (0: none), name, box, score and crop.
+
+    ``turned``: degrees clockwise by which the photo was turned to see the dog; the box is that of the photo as it lies.
+    """
+    headings = ["key", "file", "dog", "group", "name", "x1", "y1", "x2", "y2", "score", "crop", "turned"]
     rows = (
         [
             text_cell(key),
@@ -75,6 +78,7 @@ def write_dogs(folder: Path, collection: Collection, groups: Labels) -> None:
             *(f"{value:.1f}" for value in detection.box),
             f"{detection.score:.4f}",
             detection.crop,
+            detection.photo.turned,
         ]
         for detection, group in zip(collection.detections, groups, strict=True)
         for name, key in zip(detection.photo.files, detection.keys, strict=True)

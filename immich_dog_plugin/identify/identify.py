@@ -14,7 +14,7 @@ from ..pipeline import Dog, cut
 from ..pyramid import Pyramid
 from ..scan import STORE, Scan
 from ..stages.embedder import Pictures
-from .analyse import Analyser, FindDogs, analyse
+from .analyse import Analyser, analyse
 from .collection import Collection
 from .export import write_dogs, write_embeddings, write_similarity
 from .grouping import Labels, group
@@ -22,6 +22,7 @@ from .neighbours import NameAccuracy, name_accuracy
 from .out_folder import DEBUG, REPORT
 from .report import Facts, write_report
 from .store import Store
+from .turned import FindDogs
 from .verdicts import Verdicts
 
 
