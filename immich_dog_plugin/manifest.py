@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat
 
 from .calibration import Calibration
 from .geometry import KEYPOINT_NAMES, FaceChipRule
+from .people_map import PeopleMap
 
 MANIFEST = "manifest.json"
 StageName = Literal["detection", "keypoint", "recognition"]
@@ -145,6 +146,9 @@ class Manifest(_Strict):
     crop: CropSpec
     thresholds: Thresholds
     calibration: Calibration | None = Field(default=None, description="of this crop; older packages have none")
+    people: PeopleMap | None = Field(
+        default=None, description="for dogs on the People page, of this crop and same_dog; older packages have none"
+    )
     training_data: tuple[TrainingData, ...]
     metrics: dict[str, Any] = Field(description="figures with their protocol")
 
