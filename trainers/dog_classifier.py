@@ -26,6 +26,7 @@ from immich_dog_plugin.model_package import ModelPackage
 
 from .animals import CROPS, Candidates, Finder, Found, best_scores, held_out, lines
 from .data.kinds import CAT, DOG, KINDS, OTHER, Folders, training_photos
+from .data.sources import SOURCES
 from .export import PACKAGE, write_manifest
 from .runs import TrainingError
 
@@ -35,8 +36,8 @@ MIN_PROBABILITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 MAX_CATS, MAX_OTHERS = 0.01, 0.02  # of the held-out photos of the sources that train
 PROTOCOL = (
     "Photos that no stage was trained on; counted is in how many the pipeline answers a dog, in brackets 95 % "
-    "intervals (Wilson). Least score and least probability were chosen on the dogs, the crops, and cats and other animals of "
-    "the sources that train; the second source of cats and the unseen source chose nothing."
+    "intervals (Wilson). Least score and least probability were chosen on the dogs, the crops, and cats and other "
+    "animals of the sources that train; the second source of cats and the unseen source chose nothing."
 )
 
 
@@ -70,6 +71,7 @@ def main() -> None:
             update={
                 "detection": manifest.detection.model_copy(update={"min_score": min_score}),
                 "dog_classifier": classifier,
+                "training_data": SOURCES,
                 "metrics": {**manifest.metrics, "animals": figures},
             }
         ),

@@ -1,4 +1,4 @@
-"""The detector that ships, on a cat beside a dog; needs the photos of ``../shared/data``."""
+"""The package that ships, on a cat beside a dog; needs the photos of ``../shared/data``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 from immich_dog_plugin.geometry import ImageArray, resize
 from immich_dog_plugin.imaging import read_photo
 from immich_dog_plugin.model_package import ModelPackage
-from immich_dog_plugin.stages.detector import Detector
-from immich_dog_plugin.stages.session import open_stage
+from immich_dog_plugin.pipeline import DogPipeline
 
 ROOT = Path(__file__).parents[2]
 REAL_PHOTOS = ROOT.parent / "shared" / "data"
@@ -20,9 +19,8 @@ PAIRS = 8
 
 
 @pytest.fixture(scope="module")
-def detector() -> Detector:
-    package = ModelPackage.open(ROOT / "artifacts" / "dog-identification-v1")
-    return Detector(open_stage(package, "detection"), package.manifest.detection)
+def pipeline() -> DogPipeline:
+    return DogPipeline.open(ModelPackage.open(ROOT / "artifacts" / "dog-identification-v1"))
 
 
 def photos(folder: str) -> list[ImageArray]:
@@ -36,18 +34,18 @@ def photos(folder: str) -> list[ImageArray]:
     return [resize(photo, SIDE, SIDE) for photo in squarish[:PAIRS]]
 
 
-def test_of_a_cat_beside_a_dog_the_dog_is_found_and_the_cat_is_not(detector: Detector) -> None:
+def test_of_a_cat_beside_a_dog_the_dog_is_found_and_the_cat_is_not(pipeline: DogPipeline) -> None:
     found = confused = 0
     for number, (cat, dog) in enumerate(zip(photos("negatives/cats"), photos("photos/breed_dogs"), strict=True)):
         dog_left = number % 2 == 0
-        detections = detector(np.hstack([dog, cat] if dog_left else [cat, dog]))
-        on_left = detections.boxes[:, ::2].mean(axis=1) < SIDE
-        found += bool((on_left == dog_left).any())
-        confused += bool((on_left != dog_left).any())
+        dogs = pipeline(np.hstack([dog, cat] if dog_left else [cat, dog]))
+        on_left = [bool(one.box[::2].mean() < SIDE) for one in dogs]
+        found += dog_left in on_left
+        confused += (not dog_left) in on_left
     assert (found, confused) == (PAIRS, 0)
 
 
-def test_two_cats_side_by_side_are_no_dogs(detector: Detector) -> None:
+def test_two_cats_side_by_side_are_no_dogs(pipeline: DogPipeline) -> None:
     cats = photos("negatives/cats")
-    counts = [len(detector(np.hstack(pair))) for pair in zip(cats[::2], cats[1::2], strict=True)]
+    counts = [len(pipeline(np.hstack(pair))) for pair in zip(cats[::2], cats[1::2], strict=True)]
     assert counts == [0] * (PAIRS // 2)
