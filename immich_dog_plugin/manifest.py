@@ -6,13 +6,13 @@ only (RGB, the letterbox of two stages, the order of the points), a manifest may
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
 from .calibration import Calibration
+from .dog_classifier import DogClassifier
 from .geometry import KEYPOINT_NAMES, FaceChipRule
-from .people_map import PeopleMap
 
 MANIFEST = "manifest.json"
 StageName = Literal["detection", "keypoint", "recognition"]
@@ -146,11 +146,18 @@ class Manifest(_Strict):
     crop: CropSpec
     thresholds: Thresholds
     calibration: Calibration | None = Field(default=None, description="of this crop; older packages have none")
-    people: PeopleMap | None = Field(
-        default=None, description="for dogs on the People page, of this crop and same_dog; older packages have none"
+    dog_classifier: DogClassifier | None = Field(
+        default=None, description="drops what is no dog; older packages have none and answer all detections"
     )
     training_data: tuple[TrainingData, ...]
     metrics: dict[str, Any] = Field(description="figures with their protocol")
+
+    @model_validator(mode="after")
+    def _of_this_embedder(self) -> Self:
+        if self.dog_classifier and len(self.dog_classifier.weights) != self.recognition.dimension:
+            weights = len(self.dog_classifier.weights)
+            raise ValueError(f"dog_classifier has {weights} weights for {self.recognition.dimension} numbers")
+        return self
 
     def stage(self, name: StageName) -> StageSpec:
         return {"detection": self.detection, "keypoint": self.keypoint, "recognition": self.recognition}[name]

@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 
+from .dog_classifier import DogClassifier
 from .geometry import LEFT_EYE, RIGHT_EYE, FaceChipRule, FloatArray, ImageArray, face_chip
 from .imaging import PhotoSource
 from .manifest import Crop, CropSpec
@@ -46,11 +47,19 @@ class DogPipeline:
         detector, keypoints, embedder: the stages, for whoever measures one of them alone.
     """
 
-    def __init__(self, detector: Detector, keypoints: KeypointEstimator, embedder: Embedder, crop: CropSpec) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        keypoints: KeypointEstimator,
+        embedder: Embedder,
+        crop: CropSpec,
+        classifier: DogClassifier | None = None,
+    ) -> None:
         self.detector = detector
         self.keypoints = keypoints
         self.embedder = embedder
         self._crop = crop
+        self._classifier = classifier
 
     @classmethod
     def open(cls, package: ModelPackage) -> Self:
@@ -61,6 +70,7 @@ class DogPipeline:
             KeypointEstimator(open_stage(package, "keypoint"), manifest.keypoint),
             Embedder(open_stage(package, "recognition"), manifest.recognition),
             manifest.crop,
+            manifest.dog_classifier,
         )
 
     def __call__(self, photo: ImageArray | PhotoSource | Pyramid, min_score: float | None = None) -> list[Dog]:
@@ -76,7 +86,8 @@ class DogPipeline:
         pyramid = photo if isinstance(photo, Pyramid) else Pyramid(photo)
         detections = self.detector(pyramid, min_score)
         keypoints = self.keypoints(pyramid, detections.boxes)
-        return embed_dogs(pyramid, detections, faces(self.keypoints, keypoints), self.embedder, self._crop)
+        shown = faces(self.keypoints, keypoints)
+        return embed_dogs(pyramid, detections, shown, self.embedder, self._crop, self._classifier)
 
 
 def faces(estimator: KeypointEstimator, keypoints: FloatArray) -> list[FloatArray | None]:
@@ -90,18 +101,24 @@ def embed_dogs(
     keypoints: Sequence[FloatArray | None],
     embedder: Embedder,
     crop: CropSpec,
+    classifier: DogClassifier | None = None,
 ) -> list[Dog]:
-    """Cut every detected dog as the manifest prefers and embed all crops in one batch."""
+    """Cut every detection as the manifest prefers, embed all crops in one batch, and leave out what is no dog."""
     chosen = [choose_crop(points, crop) for points in keypoints]
     pictures = [
         cut(photo, box, points, choice, crop, embedder.side)
         for box, points, choice in zip(detections.boxes, keypoints, chosen, strict=True)
     ]
+    embeddings = embedder(pictures)
+    is_dog = np.ones(len(chosen), dtype=bool)
+    if classifier is not None:
+        with_face = np.array([choice != "body" for choice in chosen], dtype=bool)
+        is_dog = classifier.probability(embeddings, with_face) >= classifier.min_probability
+    found = zip(detections.boxes, detections.scores, keypoints, chosen, embeddings, strict=True)
     return [
         Dog(box, float(score), points, choice, embedding)
-        for box, score, points, choice, embedding in zip(
-            detections.boxes, detections.scores, keypoints, chosen, embedder(pictures), strict=True
-        )
+        for (box, score, points, choice, embedding), dog in zip(found, is_dog, strict=True)
+        if dog
     ]
 
 

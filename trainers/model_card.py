@@ -7,10 +7,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from immich_dog_plugin.dog_classifier import DogClassifier
 from immich_dog_plugin.evaluation.evaluate import Evaluation
 from immich_dog_plugin.evaluation.tables import Cell, cell_text, tables
 from immich_dog_plugin.manifest import Manifest
 
+from .animals import interval
 from .calibrate import calibration_section
 from .dogs_found import table
 from .people_map import people_section
@@ -52,6 +54,7 @@ def model_card(manifest: Manifest) -> str:
         "Weaknesses": _weaknesses(metrics.get("evaluation")),
         "Breeds": breeds_section(metrics["breeds"]) if "breeds" in metrics else BREEDS_NOT_RECORDED,
         "Detection": _detection(metrics["detection"], manifest.detection.min_score),
+        "Other animals": _animals(metrics.get("animals"), manifest.dog_classifier),
         "Face points": _keypoints(metrics["keypoints"]),
         "Crop": f"Preference: {', '.join(manifest.crop.preference)}; body padding {manifest.crop.body_padding}.\n"
         f"{manifest.crop.reason}.",
@@ -122,6 +125,27 @@ def _detection(record: dict[str, Any], default: float) -> str:
         for row in record["at_thresholds"]
     ]
     return "\n".join([record["protocol"], "", "| threshold | found | false alarms |", "|---|---|---|", *rows])
+
+
+def _animals(record: dict[str, Any] | None, classifier: DogClassifier | None) -> str:
+    """How often which kind of animal is answered as a dog."""
+    if record is None or classifier is None:
+        return "This package has no classifier: whatever its detector finds is answered as a dog."
+    rows = [
+        f"| {kind} | {interval(of['with_dog'], of['photos'])} | {of['with_dog']} of {of['photos']} |"
+        for kind, of in record["by_kind"].items()
+    ]
+    return "\n".join(
+        [
+            f"A detection is a dog from a probability of {classifier.min_probability} on: {classifier.source}.",
+            "",
+            record["protocol"],
+            "",
+            f"| photos | a dog is answered, at score {record['min_score']:.2f} | of |",
+            "|---|---|---|",
+            *rows,
+        ]
+    )
 
 
 def _keypoints(record: dict[str, Any]) -> str:

@@ -70,12 +70,12 @@ class EmbeddedPhotos:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NamedDog:
-    """The dog that a photo's name is taken to mean: the largest one detected.
+    """The dog that a photo's name is taken to mean: the largest one found.
 
     Attributes:
-        box: ``(4,)``; the whole photo where the detector found no dog.
+        box: ``(4,)``; the whole photo where the pipeline found no dog.
         keypoints: ``(5, 3)``, ``None`` where no face is visible.
-        dogs: how many the detector found.
+        dogs: how many the pipeline found.
     """
 
     box: FloatArray
@@ -84,12 +84,14 @@ class NamedDog:
 
 
 def named_dog(pipeline: DogPipeline, photo: Pyramid) -> NamedDog:
-    """Detector and keypoints of a photo of one dog that is known."""
-    boxes = pipeline.detector(photo).boxes
+    """The largest of the dogs that the pipeline finds in a photo of one dog that is known."""
+    dogs = pipeline(photo)
+    if dogs:
+        named = dogs[largest_box(np.array([dog.box for dog in dogs]))]
+        return NamedDog(named.box, named.keypoints, len(dogs))
     whole = np.array([0, 0, photo.width, photo.height], dtype=np.float32)
-    box = boxes[largest_box(boxes)] if len(boxes) else whole
-    (face,) = faces(pipeline.keypoints, pipeline.keypoints(photo, box[None]))
-    return NamedDog(box, face, len(boxes))
+    (face,) = faces(pipeline.keypoints, pipeline.keypoints(photo, whole[None]))
+    return NamedDog(whole, face, 0)
 
 
 def pictures_of(photo: Pyramid, dog: NamedDog, crop: CropSpec, side: int) -> Pictures:

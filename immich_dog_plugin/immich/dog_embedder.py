@@ -28,10 +28,11 @@ class DogEmbedder(DogModel):
     def _build(self, session: Session, manifest: Manifest) -> None:
         self.embed = Embedder(session, manifest.recognition)
         self.crop = manifest.crop
+        self.classifier = manifest.dog_classifier
 
     def _predict(
         self, photo: Image.Image | str, detections: Detections, faces: DogFaces, /, **_: Any
     ) -> list[dict[str, Any]]:
         pyramid = to_photo(photo, is_last=True)  # it depends on the other two
-        dogs = embed_dogs(pyramid, detections, faces.keypoints, self.embed, self.crop)
+        dogs = embed_dogs(pyramid, detections, faces.keypoints, self.embed, self.crop, self.classifier)
         return [as_answer(dog, pyramid.width, pyramid.height) for dog in dogs]

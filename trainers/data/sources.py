@@ -28,22 +28,23 @@ SOURCES = (
     TrainingData(
         name="Stanford Dogs: 20,164 photos of 120 breeds",
         licence="non-commercial research; no photo is part of this project",
-        used_for="detector (boxes by the starting network), embedder (views and breeds; principal components)",
+        used_for="detector (boxes by the starting network), embedder (views and breeds; principal components), "
+        "classifier of dogs",
     ),
     TrainingData(
         name="Dogs and cats: photos of github.com/chanakya2734/Image-classification-using-CNN",
         licence="not stated; no photo is part of this project",
-        used_for="detector: dogs (boxes by the starting network) and cats as photos without a dog",
+        used_for="detector: dogs (boxes by the starting network) and cats as photos without a dog; classifier of dogs",
     ),
     TrainingData(
         name="Other animals: photos of github.com/InputBlackBoxOutput/popular-animals-dataset",
         licence="found by an image search, owners' licences not stated (the repository: MIT); no photo is part of this "
         "project",
-        used_for="detector: photos without a dog",
+        used_for="detector: photos without a dog; classifier of dogs",
     ),
     TrainingData(
         name="MPDD: 95 training dogs",
         licence="CC BY 4.0",
-        used_for="detector (each photo is filled by its dog), embedder's principal components",
+        used_for="detector (each photo is filled by its dog), embedder's principal components, classifier of dogs",
     ),
 )

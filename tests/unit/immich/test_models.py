@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,10 @@ import pytest
 from PIL import Image
 
 from immich_dog_plugin.contract import TASK, as_answer, request_entries
+from immich_dog_plugin.dog_classifier import DogClassifier
 from immich_dog_plugin.errors import ModelPackageError
 from immich_dog_plugin.geometry import ImageArray
+from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import Dog, DogPipeline
 from tests.tiny_package import RED, red_dog_photo
 from tests.unit.immich.conftest import up_to_v3_2
@@ -187,3 +191,18 @@ def test_a_model_that_does_not_do_what_its_package_says_is_an_error_with_its_cur
     with pytest.raises(HTTPException, match=r"The model answers nonsense\. Put another there") as caught:
         service.ask(request_entries(TINY), Image.fromarray(photo_of_two()))
     assert caught.value.status_code == 500
+
+
+def test_the_service_answers_no_other_animal_either(
+    service: Service, tiny_package: ModelPackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(tiny_package.path, tmp_path / "classified" / TINY))
+    # A dog is who shows a face.
+    classifier = DogClassifier((0.0,) * 512, face_weight=4.0, intercept=-2.0, min_probability=0.5, source="a test")
+    manifest = tiny_package.manifest.model_copy(update={"dog_classifier": classifier})
+    (folder / "manifest.json").write_text(manifest.model_dump_json())
+    monkeypatch.setenv("IMMICH_DOGS_MODELS", str(folder.parent))
+    photo = photo_of_two()
+    answer = service.ask(request_entries(TINY), Image.fromarray(photo))
+    assert [dog["crop"] for dog in answer] == ["face"]
+    assert answer == as_entries(DogPipeline.open(ModelPackage.open(folder))(photo), photo)
