@@ -32,7 +32,7 @@ from .settings import Settings
 
 __all__ = ["PHOTO_SUFFIXES", "PhotoSource", "looks_like_photo", "megapixels", "open_photo", "read_photo", "taken"]
 
-MB_PER_MEGAPIXEL = 20  # what decoding takes at most; tests/unit/test_imaging_memory.py measures it
+MB_PER_MEGAPIXEL = 22  # what decoding takes at most; tests/unit/test_imaging_memory.py measures it
 
 _SCALED = frozenset({"JPEG", "MPO"})  # what libjpeg decodes can be scaled meanwhile,
 _SPANS = (1, 2, 4, 8)  # with so many photo pixels to a pixel

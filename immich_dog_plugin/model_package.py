@@ -104,7 +104,7 @@ class ModelPackage:
     @cached_property
     def fingerprint(self) -> str:
         """Identifies everything that decides an embedding (graphs, preprocessing, crops, version), 16 hex digits."""
-        silent = {"metrics", "training_data", "git_revision", "thresholds", "calibration"}
+        silent = {"metrics", "training_data", "git_revision", "thresholds", "calibration", "people"}
         return hashlib.sha256(self.manifest.model_dump_json(exclude=silent).encode()).hexdigest()[:16]
 
     def __str__(self) -> str:

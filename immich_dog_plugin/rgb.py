@@ -11,7 +11,7 @@ from PIL import Image
 
 from .geometry import ImageArray
 
-_STRIP_PIXELS = 1 << 20
+_STRIP_PIXELS = 1 << 18
 _DEEP_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})  # grey of more than 8 bits
 _SAMPLES_PER_STRIP = 1 << 12
 
@@ -34,7 +34,7 @@ def to_rgb(image: Image.Image) -> ImageArray:
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """The image in strips of about a megapixel, each with its first row."""
+    """The image in strips of about a quarter of a megapixel, each with its first row."""
     rows = max(1, _STRIP_PIXELS // image.width)
     for top in range(0, image.height, rows):
         yield top, image.crop((0, top, image.width, min(top + rows, image.height)))

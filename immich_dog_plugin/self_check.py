@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from pydantic import ValidationError
 
 from . import patching
 from .contract import TASK
@@ -27,7 +28,9 @@ from .geometry import FloatArray
 from .hardware import check_hardware, providers_ready
 from .manifest import STAGE_NAMES, StageName
 from .model_package import DEFAULT_PACKAGE, ModelPackage, available_packages, find_package
+from .people import people_exponent
 from .releases import check_release
+from .settings import Settings, setting_error
 from .stages.session import CPU, open_stage, run
 
 DISTRIBUTION = "immich-dog-plugin"
@@ -70,6 +73,19 @@ def check_installation(tree: Path | None = None) -> Iterator[Finding]:
     packages = available_packages()
     parts["models"] = partial(check_default_package, packages)
     parts |= {name: partial(check_package, folder) for name, folder in packages.items()}
+    parts["people"] = check_people
+    yield from _findings(parts)
+
+
+def check_start() -> Iterator[Finding]:
+    """Check what the people mode needs, and nothing where it is off: what the image does before the service starts."""
+    findings = list(_findings({"people": check_people}))
+    yield from findings
+    if findings[0].verdict is Verdict.OK and Settings().people:
+        yield from _findings({DEFAULT_PACKAGE: lambda: check_package(find_package(DEFAULT_PACKAGE))})
+
+
+def _findings(parts: Mapping[str, Callable[[], str]]) -> Iterator[Finding]:
     for part, check in parts.items():
         try:
             yield Finding(part, check(), Verdict.OK)
@@ -148,6 +164,31 @@ def check_default_package(packages: Mapping[str, Path]) -> str:
     """Whether the package that every request names by default is there."""
     find_package(DEFAULT_PACKAGE)
     return f"found: {', '.join(packages)}"
+
+
+def check_people() -> str:
+    """Whether dogs are answered as faces, and whether the package of the service could serve that.
+
+    Raises:
+        InstallationError: a setting is wrong.
+        ModelPackageError: the mode is on, and the package cannot serve it, or not at the distance that is set.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise InstallationError(setting_error(error).rstrip("."), "Until then nothing is answered") from error
+    package = ModelPackage.read(find_package(DEFAULT_PACKAGE))
+    try:
+        exponent = people_exponent(package.manifest, settings.people_max_distance)
+    except ModelPackageError as error:
+        if settings.people:
+            raise
+        return f"off, and it cannot be turned on: {error}"
+    could = f"same dog at the distance {settings.people_max_distance:g} of {package} (exponent {exponent:.3f})"
+    if not settings.people:
+        return f"off; IMMICH_DOGS_PEOPLE=on would put the {could}"
+    least = package.manifest.detection.min_score if settings.people_min_score is None else settings.people_min_score
+    return f"on: {settings.people_box} boxes, dogs from score {least:g} on, {could}"
 
 
 def check_package(folder: Path) -> str:

@@ -29,6 +29,7 @@ from immich_dog_plugin.manifest import (
     RecognitionSpec,
     Thresholds,
 )
+from immich_dog_plugin.people_map import PeopleMap
 
 SIDE = 64
 CELLS = 8
@@ -41,6 +42,8 @@ CALIBRATION = Calibration(
     curve=(ReliabilityBin(0.05, 0.0, 0.5, 60), ReliabilityBin(0.95, 0.9, 0.5, 40)),
     source="a test",
 )
+# Nor is it made for the People page; this table is straight.
+PEOPLE = PeopleMap(exponents=(1, 0.5, 0.3), distances=(0.2, 0.5, 0.7), source="a test")
 RED, BLUE, GREY = (255, 0, 0), (255, 0, 200), (90, 90, 90)
 
 

@@ -1,6 +1,7 @@
 """Fit the probability of the same dog on validation dogs, into the manifest: ``python -m trainers.calibrate``.
 
-It belongs to one crop, so ``trainers.choose`` drops it and this comes after.
+The table of the people mode comes with it. Both belong to one crop and its ``same_dog``, so ``trainers.choose`` drops
+them and this comes after.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from immich_dog_plugin.pipeline import DogPipeline
 from .data.identity import read_identities
 from .dogs_found import embed, find_dogs
 from .export import PACKAGE, write_manifest
+from .people_map import measure_people_map, people_section
 from .runs import TrainingError
 
 FOLDS = 10
@@ -48,12 +50,18 @@ def main() -> None:
         pipeline = DogPipeline.open(package)
         photos = read_identities(args.data, "val")
         embeddings = embed(pipeline, find_dogs(pipeline, photos), package.manifest.crop)
-        calibration = calibrate(embeddings, [photo.dog for photo in photos], [photo.group for photo in photos])
+        labels, groups = [photo.dog for photo in photos], [photo.group for photo in photos]
+        calibration = calibrate(embeddings, labels, groups)
     except DogPluginError as error:
         raise SystemExit(str(error)) from error
-    manifest = package.manifest.model_copy(update={"calibration": calibration})
+    try:
+        people = measure_people_map(embeddings, labels, groups, package.manifest.thresholds.same_dog)
+        section = people_section(people)
+    except TrainingError as error:  # of few photos a package can still be made, but none for the People page
+        people, section = None, f"Not for the People page: {error}"
+    manifest = package.manifest.model_copy(update={"calibration": calibration, "people": people})
     write_manifest(args.package, manifest)
-    print(calibration_section(manifest))
+    print(calibration_section(manifest), section, sep="\n\n")
 
 
 def calibrate(embeddings: Floats, labels: ArrayLike, groups: ArrayLike) -> Calibration:

@@ -151,6 +151,7 @@ def chosen(manifest: Manifest, name: str, measured: Measured, crop: CropSpec | N
             "crop": crop.model_copy(update={"reason": reason}),
             "thresholds": limits,
             "calibration": None,  # of the crop before
+            "people": None,
             "metrics": {**manifest.metrics, "crop_choice_on_val": table_of},
         }
     )

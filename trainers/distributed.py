@@ -53,7 +53,7 @@ class Processes:
             )
         return batch[self.rank :: self.count]
 
-    def told_by_first(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         """The ``value`` of the first process, in every process; the others wait for it."""
         if self.count == 1:
             return value

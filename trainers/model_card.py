@@ -15,6 +15,7 @@ from immich_dog_plugin.manifest import Manifest
 from .animals import interval
 from .calibrate import calibration_section
 from .dogs_found import table
+from .people_map import people_section
 from .recipe_text import recipe_section
 from .weaknesses import breeds_section, weaknesses_section
 
@@ -61,6 +62,7 @@ def model_card(manifest: Manifest) -> str:
         "Thresholds": f"Same dog {manifest.thresholds.same_dog}, FAR 1 % {manifest.thresholds.far_1_percent}, "
         f"FAR 0.1 % {manifest.thresholds.far_01_percent} (cosine): {manifest.thresholds.source}.",
         "Probability": calibration_section(manifest),
+        **({"Dogs on the People page": people_section(manifest.people)} if manifest.people else {}),
         "Graphs": _graphs(metrics["export"]),
         "What it must not be used for": LIMITS,
     }

@@ -20,7 +20,7 @@ from harness.gate.limits import Limits
 from immich_dog_plugin.errors import EvaluationError
 from immich_dog_plugin.evaluation.bootstrap import Interval, bootstrap_intervals, bootstrap_mean
 from immich_dog_plugin.evaluation.metrics import median_margin
-from immich_dog_plugin.evaluation.pairs import Counts, DogPairs, Floats, Pairs
+from immich_dog_plugin.evaluation.pairs import Counts, DogPairs, Floats, Pairs, PhotoPair
 from immich_dog_plugin.manifest import Thresholds
 
 FigureName = Literal["found", "same_dog", "different_dogs", "margin"]  # as in Limits
@@ -60,30 +60,21 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class PhotoPair:
-    """Two photos, by their row numbers, and the cosine of their embeddings."""
-
-    first: int
-    second: int
-    cosine: float
-
-
-@dataclass(frozen=True, slots=True)
 class Judgement:
     """Everything the gate has to say.
 
     Attributes:
         verdicts: one for each figure.
         missed: rows of the photos in which no dog was found.
-        torn: pairs of one dog below the threshold, the least alike first.
-        confused: pairs of two dogs at or above it, the most alike first.
+        false_rejects: pairs of one dog below the threshold, the least alike first.
+        false_accepts: pairs of two dogs at or above it, the most alike first.
         genuine_pairs, impostor_pairs: how many there are among the dogs that were found.
     """
 
     verdicts: dict[FigureName, Verdict]
     missed: list[int]
-    torn: list[PhotoPair]
-    confused: list[PhotoPair]
+    false_rejects: list[PhotoPair]
+    false_accepts: list[PhotoPair]
     genuine_pairs: int
     impostor_pairs: int
 
@@ -120,8 +111,8 @@ def judge(
     return Judgement(
         verdicts={name: _verdict(name, figures.get(name), limits) for name in FIGURES},
         missed=np.flatnonzero(~found).tolist(),
-        torn=[pair for pair in genuine if pair.cosine < thresholds.same_dog],
-        confused=[pair for pair in reversed(impostor) if pair.cosine >= thresholds.same_dog],
+        false_rejects=[pair for pair in genuine if pair.cosine < thresholds.same_dog],
+        false_accepts=[pair for pair in reversed(impostor) if pair.cosine >= thresholds.same_dog],
         genuine_pairs=len(genuine),
         impostor_pairs=len(impostor),
     )

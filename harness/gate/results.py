@@ -12,8 +12,9 @@ from typing import Any
 import orjson
 
 from harness.gate.answers import Answered
-from harness.gate.judge import Judgement, Outcome, PhotoPair
+from harness.gate.judge import Judgement, Outcome
 from harness.gate.photo_set import PhotoSet
+from immich_dog_plugin.evaluation.pairs import PhotoPair
 from immich_dog_plugin.files import whole_file
 from immich_dog_plugin.html import data_uri, write_page
 from immich_dog_plugin.identify.report import Shown
@@ -92,8 +93,8 @@ def _record(run: Run) -> dict[str, Any]:
         "impostor_pairs": judgement.impostor_pairs,
         "limits": [asdict(verdict) for verdict in judgement.verdicts.values()],
         "missed": [run.answered[row].photo.key for row in judgement.missed],
-        "torn": worst(judgement.torn),
-        "confused": worst(judgement.confused),
+        "false_rejects": worst(judgement.false_rejects),
+        "false_accepts": worst(judgement.false_accepts),
     }
 
 
@@ -104,8 +105,8 @@ def _content(run: Run) -> dict[str, Any]:
         "threshold": run.package.manifest.thresholds.same_dog,
         "made": _now().strftime("%Y-%m-%d %H:%M"),
         "missed": Shown.first(judgement.missed, _SHOWN),
-        "torn": Shown.first(judgement.torn, _SHOWN),
-        "confused": Shown.first(judgement.confused, _SHOWN),
+        "false_rejects": Shown.first(judgement.false_rejects, _SHOWN),
+        "false_accepts": Shown.first(judgement.false_accepts, _SHOWN),
         "picture": _pictures(run.answered),
     }
 

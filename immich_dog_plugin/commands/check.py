@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..self_check import Verdict, check_installation
+from ..self_check import Verdict, check_installation, check_start
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -19,13 +19,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "tree", nargs="?", type=Path, metavar="TREE", help="the folder that holds immich_ml: /usr/src in the image"
     )
+    parser.add_argument(
+        "--people",
+        action="store_true",
+        help="only what dogs on the People page need, nothing where they are off: the image does so before it starts",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 1 where a part does not fit; the others are still checked."""
     whole = True
-    for finding in check_installation(args.tree):
+    for finding in check_start() if args.people else check_installation(args.tree):
         # at once: where memory is short the system may end this without a word, and the last line says at what
         print(f"{finding.verdict}: {finding.part}: {finding.detail}", flush=True)
         whole = whole and finding.verdict is not Verdict.FAILED

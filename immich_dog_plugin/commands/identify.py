@@ -13,7 +13,7 @@ from rich.text import Text
 from ..dog_names import CHOICES, anyway, refusal
 from ..files import CONTINUES
 from ..identify.export import EMBEDDING_FORMATS
-from ..identify.grouping import METHODS, UNGROUPED
+from ..identify.grouping import UNGROUPED
 from ..identify.identify import Options, Result, identify, require_packages
 from ..identify.out_folder import REPORT, check_out_folder
 from ..identify.queries import MATCHES, Match, one_per_dog, queries
@@ -46,7 +46,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         choices=list(EMBEDDING_FORMATS),
         help="of the embeddings; may be given several times (default: npz)",
     )
-    parser.add_argument("--cluster", choices=list(METHODS), default="hdbscan", help="default: %(default)s")
     parser.add_argument("--model", default=DEFAULT_PACKAGE, metavar="NAME_OR_PATH", help="model package")
     parser.add_argument(
         "--min-score",
@@ -69,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     found = scan(args.photos, exclude=args.out)
     package = ModelPackage.open(args.model)
     pipeline = DogPipeline.open(package)
-    options = Options(args.format or ["npz"], args.cluster, args.min_score, args.workers, args.retry, args.names)
+    options = Options(args.format or ["npz"], args.min_score, args.workers, args.retry, args.names)
     try:
         with interrupted_by_signals(), photo_progress(len(found.photos)) as track:
             result = identify(found, args.photos, args.out, pipeline, package, options, track)
@@ -100,8 +99,11 @@ def _print_result(console: Console, result: Result, out: Path) -> None:
         f"{len(collection.without_dog)} without a dog"
     )
     groups = len(set(result.groups.tolist()) - {UNGROUPED})
-    dogs = _count(len(collection.sightings), "dog")
+    dogs = _count(len(collection.detections), "dog")
     console.print(f"{dogs}: {_count(groups, 'group')}, {_count(ungrouped, 'dog')} in no group")
+    turned = sum(photo.turned != 0 for photo in collection.photos)
+    if turned:
+        console.print(f"{_count(turned, 'photo')} showed a dog only after a quarter turn: see dogs.csv and the report")
     print_left_out(console, collection.left_out)
     if result.refused_names:
         console.print(Text(f"{refusal(result.refused_names)}; {anyway(result.refused_names)}"))
@@ -118,7 +120,7 @@ def _count(number: int, noun: str) -> str:
 def _similar_table(result: Result) -> Table:
     """The five most similar dogs: for every dog of a small folder, for one photo of each dog of a large one."""
     collection = result.collection
-    rows = list(range(len(collection.sightings)))
+    rows = list(range(len(collection.detections)))
     if len(rows) > _EVERY_DOG_UP_TO:
         rows = one_per_dog(collection, result.groups)
     caption = None
@@ -133,8 +135,8 @@ def _similar_table(result: Result) -> Table:
         percent = result.verdicts.percent(match.cosine)
         known = f" ({percent})" if percent else ""
         score = Text(f"{match.cosine:.3f}{known}{mark}\n", style=_STYLES[result.verdicts(match.cosine)])
-        return score.append(match.sighting.key, style="default")
+        return score.append(match.detection.key, style="default")
 
     for query in queries(collection, rows[:_EVERY_DOG_UP_TO]):
-        table.add_row(Text(query.sighting.key), *(cell(match) for match in query.matches))
+        table.add_row(Text(query.detection.key), *(cell(match) for match in query.matches))
     return table

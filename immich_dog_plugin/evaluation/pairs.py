@@ -204,3 +204,12 @@ def equal(values: ArrayLike) -> Mask:
     """Which two of ``n`` values are equal, ``(n, n)``."""
     array = np.asarray(values)
     return np.asarray(array[:, None] == array[None, :], dtype=np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoPair:
+    """Two photos, rows of the embeddings, and their cosine."""
+
+    first: int
+    second: int
+    cosine: float

@@ -16,7 +16,7 @@ from ..html import require_jinja2, write_page
 from ..scan import in_words
 from .embedded import EmbeddedPhotos
 from .evaluate import ALL, Evaluation
-from .pairs import Counts, DogPairs, Floats
+from .pairs import Counts, DogPairs, Floats, PhotoPair
 from .plots import reliability_plot, require_plots, roc_plot, score_plot
 from .tables import THRESHOLD_NAMES, cell_text, tables
 
@@ -43,15 +43,6 @@ class Facts:
     notes: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class PhotoPair:
-    """Two photos, rows of the embeddings, and their cosine."""
-
-    cosine: float
-    first: int
-    second: int
-
-
 def worst_pairs(cosines: Floats, photos: Counts, count: int = _WORST) -> list[PhotoPair]:
     """The first pairs of a list, each photo in at most one of them: one bad photo would fill the list otherwise.
 
@@ -66,7 +57,7 @@ def worst_pairs(cosines: Floats, photos: Counts, count: int = _WORST) -> list[Ph
         if len(chosen) == count:
             break
         if not shown & {int(first), int(second)}:
-            chosen.append(PhotoPair(float(cosine), int(first), int(second)))
+            chosen.append(PhotoPair(int(first), int(second), float(cosine)))
             shown |= {int(first), int(second)}
     return chosen
 

@@ -11,7 +11,6 @@ from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from ..errors import OutputError, PhotoError
 from ..files import output_error, whole_file
@@ -26,17 +25,12 @@ from .collect import collect
 from .collection import Collection
 from .content import digest, read
 from .store import Store
+from .turned import FindDogs, look
 
 _MAX_NAME_BYTES = 255  # of Linux' file systems
 _DEBUG_SUFFIX = ".debug.jpg"  # of no photo and no folder, so that no two pictures share a path
 # What a file system says of a name that it does not take, or that is taken.
 _ODD_NAME = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
-
-
-class FindDogs(Protocol):
-    """The pipeline: a photo to its dogs, largest score first."""
-
-    def __call__(self, photo: Pyramid, min_score: float | None = None) -> list[Dog]: ...
 
 
 CutDog = Callable[[Pyramid, Dog], Pictures]
@@ -54,6 +48,7 @@ class Analysed:
         pixels: of the whole photo.
         debug: JPEG; ``None`` where the file's debug picture is there already.
         note: what is wrong with a file that is used all the same.
+        turned: degrees clockwise by which the photo was turned to be looked at.
     """
 
     content: str
@@ -63,6 +58,7 @@ class Analysed:
     pixels: int = 0
     debug: bytes | None = None
     note: str | None = None
+    turned: int = 0
 
 
 Outcome = Analysed | PhotoError
@@ -145,7 +141,7 @@ class Analyser:
         photo = self._store.find(analysed.content)
         if photo is None:
             dogs = zip(analysed.dogs, analysed.pictures, strict=True)
-            photo = self._store.add(analysed.content, analysed.thumbnail, analysed.pixels, dogs)
+            photo = self._store.add(analysed.content, analysed.thumbnail, analysed.pixels, dogs, analysed.turned)
             self.computed += 1
         with self._claiming:  # from now on the store knows it
             self._claims.pop(analysed.content, None)
@@ -180,11 +176,12 @@ class Analyser:
             if photo is not None:
                 dogs = [stored.dog for stored in self._store.dogs(photo)]
                 return Analysed(content, dogs, debug=self._debug_picture(image, dogs), note=source.note)
-            dogs = self._find(image, self._min_score)
+            found = look(self._find, image, self._min_score)
+            dogs = found.dogs
             pictures = tuple(thumbnail(self._cut(image, dog)[0]) for dog in dogs)
             pixels = source.width * source.height
             debug = self._debug_picture(image, dogs)
-            return Analysed(content, dogs, thumbnail(image), pictures, pixels, debug, source.note)
+            return Analysed(content, dogs, thumbnail(image), pictures, pixels, debug, source.note, found.turned)
 
     def _debug_picture(self, image: Pyramid, dogs: list[Dog]) -> bytes:
         return debug_picture(image, dogs, [self._cut(image, dog) for dog in dogs])

@@ -7,7 +7,7 @@ import numpy as np
 from ..copies import originals
 from ..geometry import largest_box
 from ..scan import Failure, LeftOut, PhotoFile
-from .collection import Collection, Photo, Sighting
+from .collection import Collection, Detection, Photo
 from .store import Store, StoredDog
 
 
@@ -27,23 +27,24 @@ def collect(
         dimension: length of an embedding.
         left_out, failures, computed: as in ``Collection``.
     """
-    sightings: list[Sighting] = []
+    detections: list[Detection] = []
     embeddings = []
     photos = []
     conflicts = []
+    turned = store.turned()
     for id, copies in _with_copies(files_of, store).items():
         files = files_of[id]
         names = [file.name for file in [*files, *copies] if file.name is not None]
         keys, others = (tuple(file.key for file in some) for some in (files, copies))
-        photo = Photo(id, keys, names[0] if names else None, others)
+        photo = Photo(id, keys, names[0] if names else None, others, turned[id])
         photos.append(photo)
         if len(set(names)) > 1:
             conflicts.append(photo)
         dogs = store.dogs(id)
-        sightings += _sightings(photo, dogs)
+        detections += _detections(photo, dogs)
         embeddings += [stored.dog.embedding for stored in dogs]
     return Collection(
-        sightings=sightings,
+        detections=detections,
         embeddings=np.stack(embeddings) if embeddings else np.empty((0, dimension), dtype=np.float32),
         photos=photos,
         failures=failures,
@@ -65,11 +66,11 @@ def _with_copies(files_of: dict[int, list[PhotoFile]], store: Store) -> dict[int
     return copies
 
 
-def _sightings(photo: Photo, dogs: list[StoredDog]) -> list[Sighting]:
+def _detections(photo: Photo, dogs: list[StoredDog]) -> list[Detection]:
     boxes = [stored.dog.box.astype(float) for stored in dogs]
     named = largest_box(np.stack(boxes)) if boxes else None
     return [
-        Sighting(
+        Detection(
             id=stored.id,
             photo=photo,
             number=stored.number,

@@ -20,16 +20,18 @@ class Photo:
         files: keys of the files that hold it, in natural order.
         name: the dog that the folder of its first file in a subfolder names, or ``None``.
         copies: keys of files that hold it in a smaller size, another format, or slightly cropped or edited.
+        turned: degrees clockwise by which it was turned to be looked at: 0, 90 or 270.
     """
 
     id: int
     files: tuple[str, ...]
     name: str | None
     copies: tuple[str, ...] = ()
+    turned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Detection:
     """One dog in one photo.
 
     Attributes:
@@ -67,8 +69,8 @@ class Collection:
     """What the analysis of a folder found.
 
     Attributes:
-        sightings: every dog of every photo, in natural order of the photos.
-        embeddings: ``(n, dimension)`` float32 of unit length, a row for each of ``sightings``.
+        detections: every dog of every photo, in natural order of the photos.
+        embeddings: ``(n, dimension)`` float32 of unit length, a row for each of ``detections``.
         photos: every photo that could be read, once.
         failures: files that could not be used, and those whose debug picture could not be written.
         left_out: files that are no photos, and folders that hold none of their own.
@@ -77,7 +79,7 @@ class Collection:
         conflicts: photos whose files and copies lie in folders of different names.
     """
 
-    sightings: list[Sighting]
+    detections: list[Detection]
     embeddings: FloatArray
     photos: list[Photo]
     failures: list[Failure]
@@ -94,16 +96,16 @@ class Collection:
     @property
     def without_dog(self) -> list[Photo]:
         """Photos in which no dog was found."""
-        with_dog = {sighting.photo.id for sighting in self.sightings}
+        with_dog = {detection.photo.id for detection in self.detections}
         return [photo for photo in self.photos if photo.id not in with_dog]
 
     def without_names(self) -> Collection:
         """The same dogs and photos, and no folder has named any of them."""
         photos = {photo.id: replace(photo, name=None) for photo in self.photos}
-        sightings = [replace(one, photo=photos[one.photo.id], name=None) for one in self.sightings]
-        return replace(self, sightings=sightings, photos=list(photos.values()), conflicts=[])
+        detections = [replace(one, photo=photos[one.photo.id], name=None) for one in self.detections]
+        return replace(self, detections=detections, photos=list(photos.values()), conflicts=[])
 
     @property
     def photo_ids(self) -> NDArray[np.int64]:
-        """``(n,)``: the photo of each sighting. Two dogs of one photo are never the same dog."""
-        return np.array([sighting.photo.id for sighting in self.sightings], dtype=np.int64)
+        """``(n,)``: the photo of each detection. Two dogs of one photo are never the same dog."""
+        return np.array([detection.photo.id for detection in self.detections], dtype=np.int64)

@@ -56,28 +56,32 @@ def write_embeddings(folder: Path, collection: Collection, formats: Sequence[str
     Raises:
         OutputError: the disk is full or the folder cannot be written.
     """
-    keys = [key for sighting in collection.sightings for key in sighting.keys]
-    rows = [row for row, sighting in enumerate(collection.sightings) for _ in sighting.keys]
+    keys = [key for detection in collection.detections for key in detection.keys]
+    rows = [row for row, detection in enumerate(collection.detections) for _ in detection.keys]
     for name in formats:
         EMBEDDING_FORMATS[name](folder, keys, collection.embeddings[np.array(rows, dtype=np.int64)])
 
 
 def write_dogs(folder: Path, collection: Collection, groups: Labels) -> None:
-    """``dogs.csv``: a row for each dog of each file, with its group (0: none), name, box, score and crop."""
-    headings = ["key", "file", "dog", "group", "name", "x1", "y1", "x2", "y2", "score", "crop"]
+    """``dogs.csv``: a row for each dog of each file, with its group (0: none), name, box, score and crop.
+
+    ``turned``: degrees clockwise by which the photo was turned to see the dog; the box is that of the photo as it lies.
+    """
+    headings = ["key", "file", "dog", "group", "name", "x1", "y1", "x2", "y2", "score", "crop", "turned"]
     rows = (
         [
             text_cell(key),
             text_cell(name),
-            sighting.number,
+            detection.number,
             group + 1,
-            text_cell(sighting.name or ""),
-            *(f"{value:.1f}" for value in sighting.box),
-            f"{sighting.score:.4f}",
-            sighting.crop,
+            text_cell(detection.name or ""),
+            *(f"{value:.1f}" for value in detection.box),
+            f"{detection.score:.4f}",
+            detection.crop,
+            detection.photo.turned,
         ]
-        for sighting, group in zip(collection.sightings, groups, strict=True)
-        for name, key in zip(sighting.photo.files, sighting.keys, strict=True)
+        for detection, group in zip(collection.detections, groups, strict=True)
+        for name, key in zip(detection.photo.files, detection.keys, strict=True)
     )
     write_table(folder / "dogs.csv", headings, rows)
 
@@ -91,9 +95,9 @@ def write_similarity(folder: Path, collection: Collection, calibration: Calibrat
     Returns:
         How many neighbours of each dog the file holds, ``None`` if it holds every pair.
     """
-    everything = len(collection.sightings) <= ALL_PAIRS_UP_TO
+    everything = len(collection.detections) <= ALL_PAIRS_UP_TO
     pairs = _all_pairs(collection) if everything else _nearest_pairs(collection)
-    keys = [text_cell(sighting.key) for sighting in collection.sightings]
+    keys = [text_cell(detection.key) for detection in collection.detections]
     headings = ["dog", "other_dog", "cosine", *(["probability"] if calibration else [])]
     rows = (
         [
@@ -109,7 +113,7 @@ def write_similarity(folder: Path, collection: Collection, calibration: Calibrat
 
 
 def _all_pairs(collection: Collection) -> Iterator[tuple[int, int, float]]:
-    rows = np.arange(len(collection.sightings))
+    rows = np.arange(len(collection.detections))
     for block, cosines in similarity_blocks(collection.embeddings, rows):
         for row, values in zip(block.tolist(), cosines, strict=True):
             for other in range(row + 1, len(rows)):
@@ -118,7 +122,7 @@ def _all_pairs(collection: Collection) -> Iterator[tuple[int, int, float]]:
 
 def _nearest_pairs(collection: Collection) -> Iterator[tuple[int, int, float]]:
     """Each dog with its nearest others; a pair that both have among their nearest comes once."""
-    rows = np.arange(len(collection.sightings))
+    rows = np.arange(len(collection.detections))
     found = most_similar(collection.embeddings, collection.photo_ids, NEIGHBOURS_BEYOND, rows)
     nearest = [set(others) for others in found.indices.tolist()]
     for row, (others, scores) in enumerate(zip(found.indices.tolist(), found.scores.tolist(), strict=True)):

@@ -1,113 +1,66 @@
 """Dogs into groups, one group a dog, without labels.
 
-Three steps: scikit-learn finds cores; a core loses members that are not similar enough to the rest of it; cores and
-left-over dogs are united while their mean cosine says "same dog". Two dogs of one photo never share a group.
+Two steps, both average linkage. Dogs whose mean cosine is well over the threshold make cores; then cores and left-over
+dogs are united while the centroids of what is united reach the threshold: a centroid of several photos lies nearer to
+the dog than any of them, so what one photo cannot tell, a core can. Two dogs of one photo never share a group.
 
-HDBSCAN alone needs several clusters to see any: it breaks the only dog of a family into pieces, and takes strangers
-for one more dog. Measured on the validation dogs (the first release's embedder, whole crops, the threshold that 0.5 %
-of the pairs of different dogs reach), the share of dogs that have most of their photos in one group of their own: of
-all 29 dogs 0.72 by HDBSCAN alone, 0.90 by the three steps; of homes with one, two, three or five dogs and twice as many
-strangers 0.38, 0.61, 0.60, 0.72 alone, 0.97, 0.98, 0.94, 0.95 by the three steps.
+``python -m harness.groupings`` compares it with other ways of grouping on photos of known dogs, and chose it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MissingPackageError
 from ..geometry import FloatArray
 from .neighbours import IndexArray
 
 Labels = NDArray[np.int64]  # (n,): group of each dog, 0 is the largest; UNGROUPED
 UNGROUPED = -1
+CORE_MARGIN = 0.04  # of a core's mean cosine over ``same_dog``
 
 _BLOCK_ROWS = 256
 
 
-def group(embeddings: FloatArray, photos: IndexArray, method: str, same_dog: float) -> Labels:
+def group(embeddings: FloatArray, photos: IndexArray, same_dog: float, core_margin: float = CORE_MARGIN) -> Labels:
     """Group dogs by their embeddings.
 
     Args:
         embeddings: ``(n, dimension)`` of unit length.
         photos: ``(n,)``, the photo of each.
-        method: a key of ``METHODS``.
-        same_dog: cosine from which two dogs count as the same.
+        same_dog: cosine from which two centroids count as the same dog.
+        core_margin: by how much more the mean cosine of a core's dogs is.
     """
     if len(embeddings) < 2:
         return np.full(len(embeddings), UNGROUPED, dtype=np.int64)
-    cores = METHODS[method](embeddings, same_dog)
-    for label in np.unique(cores[cores != UNGROUPED]):
-        members = np.flatnonzero(cores == label)
-        cores[np.setdiff1d(members, _coherent(embeddings, photos, members, same_dog))] = UNGROUPED
-    return _by_size(_unite(embeddings, photos, cores, same_dog))
-
-
-def _hdbscan(embeddings: FloatArray, same_dog: float) -> Labels:
-    """Cores of two dogs and more. On unit vectors the Euclidean distance orders pairs as the cosine does."""
-    from sklearn.cluster import HDBSCAN
-
-    # cluster_selection_epsilon would be the library's own way to use the threshold; it fails with NumPy 2.4
-    # (scikit-learn issue 33219).
-    found = HDBSCAN(min_cluster_size=2, min_samples=1, copy=True).fit_predict(embeddings)
-    # HDBSCAN marks noise by -1 and rows that are not finite by -2 and -3; the embedder lets none of those through.
-    return np.asarray(found, dtype=np.int64)
-
-
-def _dbscan(embeddings: FloatArray, same_dog: float) -> Labels:
-    """Cores linked by pairs over the threshold: for unit vectors a cosine ``t`` is the distance ``sqrt(2 - 2 t)``."""
-    from sklearn.cluster import DBSCAN
-
-    radius = float(np.sqrt(max(2 - 2 * same_dog, 1e-6)))
-    return np.asarray(DBSCAN(eps=radius, min_samples=2).fit_predict(embeddings), dtype=np.int64)
-
-
-METHODS: dict[str, Callable[[FloatArray, float], Labels]] = {"hdbscan": _hdbscan, "dbscan": _dbscan}
-
-
-def require_clustering() -> None:
-    """Raises MissingPackageError: scikit-learn is not installed."""
-    try:
-        import sklearn.cluster  # noqa: F401
-    except ImportError as error:
-        raise MissingPackageError("scikit-learn", "Grouping dogs") from error
-
-
-def _coherent(embeddings: FloatArray, photos: IndexArray, members: IndexArray, same_dog: float) -> IndexArray:
-    """The members that stay when the least similar goes until each has a mean cosine >= ``same_dog`` to the others.
-
-    Of two members in one photo the less similar goes in any case.
-    """
-    while len(members) > 1:
-        rows = embeddings[members]
-        means = (rows @ rows.sum(axis=0) - 1) / (len(members) - 1)  # a row's cosine with itself is the 1
-        _, photo_of, count = np.unique(photos[members], return_inverse=True, return_counts=True)
-        shares_photo = count[photo_of] > 1
-        candidates = np.flatnonzero(shares_photo) if shares_photo.any() else np.arange(len(members))
-        worst = candidates[means[candidates].argmin()]
-        if means[worst] >= same_dog and not shares_photo.any():
-            break
-        members = np.delete(members, worst)
-    return members
-
-
-def _unite(embeddings: FloatArray, photos: IndexArray, cores: Labels, same_dog: float) -> Labels:
-    """Average linkage: unite cores and single dogs while the mean cosine of all their pairs is >= ``same_dog``.
-
-    Uniting all pairs that are each other's nearest at once gives the same tree as one pair at a time (average linkage
-    is reducible) in few rounds, and needs no matrix of all distances.
-    """
     one, other = _pairs_of_one_photo(photos)
-    unit = cores.copy()
-    single = unit == UNGROUPED
-    unit[single] = unit.max() + 1 + np.arange(single.sum())
+    cores = average_linkage(embeddings, one, other, same_dog + core_margin)
+    centroids = np.zeros((cores.max() + 1, embeddings.shape[1]), dtype=np.float32)
+    np.add.at(centroids, cores, embeddings)
+    # Dogs that cancel each other out have no centroid, and are united only under a threshold that takes anything.
+    centroids /= np.maximum(np.linalg.norm(centroids, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return _by_size(average_linkage(centroids, cores[one], cores[other], same_dog)[cores])
+
+
+def average_linkage(vectors: FloatArray, one: IndexArray, other: IndexArray, cosine: float) -> Labels:
+    """Clusters ``(n,)``, numbered from 0: units are united while the mean cosine of all their pairs is >= ``cosine``.
+
+    The partition of ``scipy.cluster.hierarchy.linkage(…, "average")``, which needs all ``n (n - 1) / 2`` distances as
+    float64, and a copy: 8 GB for 32,000 dogs, where blocks of rows are enough. Uniting all pairs that are each other's
+    nearest at once gives the same tree as one pair at a time (average linkage is reducible; Murtagh, A survey of recent
+    advances in hierarchical clustering algorithms, The Computer Journal 26, 1983) in few rounds.
+
+    Args:
+        vectors: ``(n, d)`` of unit length.
+        one, other: ``(m,)`` rows, all ordered pairs that are never in one cluster.
+        cosine: least mean cosine.
+    """
+    unit = np.arange(len(vectors))
     while True:
         _, unit = np.unique(unit, return_inverse=True)
         sizes = np.bincount(unit)
-        means = np.zeros((len(sizes), embeddings.shape[1]), dtype=np.float32)
-        np.add.at(means, unit, embeddings)
+        means = np.zeros((len(sizes), vectors.shape[1]), dtype=np.float32)
+        np.add.at(means, unit, vectors)
         means /= sizes[:, None]
         nearest = np.empty(len(sizes), dtype=np.int64)
         similarity = np.empty(len(sizes), dtype=np.float32)
@@ -121,7 +74,7 @@ def _unite(embeddings: FloatArray, photos: IndexArray, cores: Labels, same_dog: 
             nearest[rows] = cosines.argmax(axis=1)
             similarity[rows] = cosines.max(axis=1)
         first = np.arange(len(sizes))
-        united = (nearest[nearest] == first) & (first < nearest) & (similarity >= same_dog)
+        united = (nearest[nearest] == first) & (first < nearest) & (similarity >= cosine)
         if not united.any():
             return unit
         target = first.copy()

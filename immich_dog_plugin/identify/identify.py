@@ -14,14 +14,15 @@ from ..pipeline import Dog, cut
 from ..pyramid import Pyramid
 from ..scan import STORE, Scan
 from ..stages.embedder import Pictures
-from .analyse import Analyser, FindDogs, analyse
+from .analyse import Analyser, analyse
 from .collection import Collection
 from .export import write_dogs, write_embeddings, write_similarity
-from .grouping import Labels, group, require_clustering
+from .grouping import Labels, group
 from .neighbours import NameAccuracy, name_accuracy
 from .out_folder import DEBUG, REPORT
 from .report import Facts, write_report
 from .store import Store
+from .turned import FindDogs
 from .verdicts import Verdicts
 
 
@@ -31,7 +32,6 @@ class Options:
 
     Attributes:
         formats: of the embeddings, keys of ``EMBEDDING_FORMATS``.
-        cluster: a key of ``grouping.METHODS``.
         min_score: least detection score that counts; the model package's by default.
         workers: photos that are worked on at once; by the machine where it is ``None``. The results are the same.
         retry: read also the photos over which an earlier run died.
@@ -39,7 +39,6 @@ class Options:
     """
 
     formats: Sequence[str] = ("npz",)
-    cluster: str = "hdbscan"
     min_score: float | None = None
     workers: int | None = None
     retry: bool = False
@@ -71,9 +70,8 @@ def require_packages() -> None:
     """Fail before the work starts, not after it.
 
     Raises:
-        MissingPackageError: scikit-learn or jinja2 is not installed.
+        MissingPackageError: jinja2 is not installed.
     """
-    require_clustering()
     require_jinja2("Writing report.html")
 
 
@@ -115,8 +113,8 @@ def identify(
         analyser = Analyser(pipeline, cut_dog, store, min_score, out / DEBUG, workers, retry=options.retry)
         collection = analyse(named.scan, analyser, workers, store, dimension, track)
         embeddings, photos = collection.embeddings, collection.photo_ids
-        groups = group(embeddings, photos, options.cluster, manifest.thresholds.same_dog)
-        names = [sighting.name for sighting in collection.sightings]
+        groups = group(embeddings, photos, manifest.thresholds.same_dog)
+        names = [detection.name for detection in collection.detections]
         refused = named.refused
         if options.names == "auto" and contradicted(embeddings, photos, names, verdicts.same_from):
             refused = (*refused, *dict.fromkeys(name for name in names if name is not None))
@@ -128,7 +126,6 @@ def identify(
         facts = Facts(
             folder=str(folder),
             model=str(package),
-            cluster=options.cluster.upper(),
             min_score=min_score,
             verdicts=verdicts,
             same_dog=manifest.thresholds.same_dog,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .collection import Collection, Sighting
+from .collection import Collection, Detection
 from .grouping import UNGROUPED, Labels
 from .neighbours import most_similar
 
@@ -17,7 +17,7 @@ MATCHES = 5
 class Match:
     """A dog that is similar to a query: its cosine, and whether the names agree (``None`` if one has no name)."""
 
-    sighting: Sighting
+    detection: Detection
     cosine: float
     right: bool | None
 
@@ -26,7 +26,7 @@ class Match:
 class Query:
     """A dog and the five most similar dogs of other photos, most similar first."""
 
-    sighting: Sighting
+    detection: Detection
     matches: list[Match]
 
 
@@ -35,12 +35,12 @@ def queries(collection: Collection, rows: list[int]) -> list[Query]:
     if not rows:
         return []
     found = most_similar(collection.embeddings, collection.photo_ids, MATCHES, np.array(rows, dtype=np.int64))
-    sightings = collection.sightings
+    detections = collection.detections
     return [
         Query(
-            sightings[row],
+            detections[row],
             [
-                Match(sightings[other], cosine, _right(sightings[row].name, sightings[other].name))
+                Match(detections[other], cosine, _right(detections[row].name, detections[other].name))
                 for other, cosine in zip(others, cosines, strict=True)
                 if other >= 0
             ],
@@ -53,14 +53,14 @@ def one_per_dog(collection: Collection, groups: Labels) -> list[int]:
     """The first row of each name, and of each group that holds no named dog; of every dog if there is neither."""
     rows: dict[str | int, int] = {}
     named_groups = {
-        int(group) for sighting, group in zip(collection.sightings, groups, strict=True) if sighting.name is not None
+        int(group) for detection, group in zip(collection.detections, groups, strict=True) if detection.name is not None
     }
-    for row, (sighting, group) in enumerate(zip(collection.sightings, groups.tolist(), strict=True)):
-        if sighting.name is not None:
-            rows.setdefault(sighting.name, row)
+    for row, (detection, group) in enumerate(zip(collection.detections, groups.tolist(), strict=True)):
+        if detection.name is not None:
+            rows.setdefault(detection.name, row)
         elif group != UNGROUPED and group not in named_groups:
             rows.setdefault(group, row)
-    return sorted(rows.values()) or list(range(len(collection.sightings)))
+    return sorted(rows.values()) or list(range(len(collection.detections)))
 
 
 def _right(name: str | None, other: str | None) -> bool | None:

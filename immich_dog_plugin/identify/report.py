@@ -15,7 +15,7 @@ from .. import __version__
 from ..dog_names import refusal
 from ..html import data_uri, write_page
 from ..scan import in_words
-from .collection import Collection, Photo, Sighting
+from .collection import Collection, Detection, Photo
 from .grouping import UNGROUPED, Labels
 from .heatmap import colour_stops, heat_map
 from .neighbours import NameAccuracy
@@ -43,10 +43,9 @@ class Facts:
     Attributes:
         folder: the photos' folder.
         model: name and version of the model package.
-        cluster: how groups were found.
         min_score: least detection score that counted.
         verdicts: what a cosine says.
-        same_dog: cosine from which two dogs may share a group.
+        same_dog: cosine from which the centroids of two groups are united.
         threshold_source: how it was chosen.
         accuracy: how often similarity finds the folder's name again.
         refused_names: folders whose names do not look like dogs' names.
@@ -54,7 +53,6 @@ class Facts:
 
     folder: str
     model: str
-    cluster: str
     min_score: float
     verdicts: Verdicts
     same_dog: float
@@ -86,7 +84,7 @@ class Group:
     """One group: its number from 1, the dogs shown, and how often each name is in it, most frequent first."""
 
     number: int
-    dogs: Shown[Sighting]
+    dogs: Shown[Detection]
     names: list[tuple[str, int]]
 
 
@@ -101,11 +99,11 @@ def write_report(path: Path, collection: Collection, groups: Labels, facts: Fact
 
 def _content(collection: Collection, groups: Labels, facts: Facts, store: Store) -> dict[str, Any]:
     chosen = one_per_dog(collection, groups)
-    ungrouped = [collection.sightings[row] for row in np.flatnonzero(groups == UNGROUPED)]
+    ungrouped = [collection.detections[row] for row in np.flatnonzero(groups == UNGROUPED)]
     all_groups = _groups(collection, groups)
 
-    def dog_picture(sighting: Sighting) -> str:
-        return data_uri(store.dog_thumbnail(sighting.id))
+    def dog_picture(detection: Detection) -> str:
+        return data_uri(store.dog_thumbnail(detection.id))
 
     def photo_picture(photo: Photo) -> str:
         return data_uri(store.photo_thumbnail(photo.id))
@@ -115,11 +113,11 @@ def _content(collection: Collection, groups: Labels, facts: Facts, store: Store)
         "version": __version__,
         "made": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         "collection": collection,
-        "has_names": any(sighting.name is not None for sighting in collection.sightings),
+        "has_names": any(detection.name is not None for detection in collection.detections),
         "groups": Shown.first(all_groups, _MAX_GROUPS),
         "ungrouped": Shown.first(ungrouped, _MAX_UNGROUPED),
         "queries": Shown(queries(collection, chosen[:_MAX_QUERIES]), len(chosen)),
-        "heat_map": heat_map(collection.embeddings, groups) if len(collection.sightings) > 1 else None,
+        "heat_map": heat_map(collection.embeddings, groups) if len(collection.detections) > 1 else None,
         "colour_stops": colour_stops(9),
         "without_dog": Shown.first(collection.without_dog, _MAX_WITHOUT_DOG),
         "failures": Shown.first(collection.failures, _MAX_LINES),
@@ -134,15 +132,15 @@ def _content(collection: Collection, groups: Labels, facts: Facts, store: Store)
 
 
 def _groups(collection: Collection, groups: Labels) -> list[Group]:
-    members: dict[int, list[Sighting]] = {}
-    for sighting, label in zip(collection.sightings, groups.tolist(), strict=True):
+    members: dict[int, list[Detection]] = {}
+    for detection, label in zip(collection.detections, groups.tolist(), strict=True):
         if label != UNGROUPED:
-            members.setdefault(label, []).append(sighting)
+            members.setdefault(label, []).append(detection)
     return [
         Group(
             number=label + 1,
             dogs=Shown.spread(members[label], _MAX_GROUP_PICTURES),
-            names=Counter(sighting.name for sighting in members[label] if sighting.name is not None).most_common(),
+            names=Counter(detection.name for detection in members[label] if detection.name is not None).most_common(),
         )
         for label in sorted(members)
     ]

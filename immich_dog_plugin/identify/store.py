@@ -28,6 +28,7 @@ CREATE TABLE photos (
     min_score REAL NOT NULL,     -- least detection score that counted
     thumbnail BLOB NOT NULL,     -- JPEG
     pixels INTEGER NOT NULL,     -- of the whole photo
+    turned INTEGER NOT NULL,     -- degrees clockwise by which it was looked at
     UNIQUE (content, model, min_score)
 );
 CREATE TABLE dogs (
@@ -123,12 +124,14 @@ class Store:
             row = self._connection.execute(query, (content, self._model, self._min_score)).fetchone()
         return None if row is None else int(row[0])
 
-    def add(self, content: str, thumbnail: bytes, pixels: int, dogs: Iterable[tuple[Dog, bytes]]) -> int:
+    def add(
+        self, content: str, thumbnail: bytes, pixels: int, dogs: Iterable[tuple[Dog, bytes]], turned: int = 0
+    ) -> int:
         """Keep a photo of that many pixels and its dogs, each with the JPEG of its crop; returns the photo's id."""
         with self._explained(), self._transaction() as connection:
             cursor = connection.execute(
-                "INSERT INTO photos (content, model, min_score, thumbnail, pixels) VALUES (?, ?, ?, ?, ?)",
-                (content, self._model, self._min_score, thumbnail, pixels),
+                "INSERT INTO photos (content, model, min_score, thumbnail, pixels, turned) VALUES (?, ?, ?, ?, ?, ?)",
+                (content, self._model, self._min_score, thumbnail, pixels, turned),
             )
             photo = cursor.lastrowid
             assert photo is not None  # sqlite3 gives one after every INSERT of one row
@@ -158,6 +161,11 @@ class Store:
         """How many pixels each photo has, by its id."""
         with self._explained():
             return dict(self._connection.execute("SELECT id, pixels FROM photos").fetchall())
+
+    def turned(self) -> dict[int, int]:
+        """By how many degrees clockwise each photo was turned to be looked at, by its id."""
+        with self._explained():
+            return dict(self._connection.execute("SELECT id, turned FROM photos").fetchall())
 
     def drawn(self) -> dict[str, int]:
         """Which photo (its id) each picture in ``debug/`` shows, by the photo file's key."""

@@ -122,6 +122,17 @@ def test_release_hardware_and_checkout_are_those_of_immichs_env(read: Read) -> N
     assert service["image"] == "immich-machine-learning-dogs:v2.7.5-cuda"
 
 
+@pytest.mark.parametrize("written", ["", "on"])
+def test_the_settings_of_the_people_page_reach_the_service_and_are_empty_unless_written(
+    read: Read, written: str
+) -> None:
+    names = [f"IMMICH_DOGS_PEOPLE{name}" for name in ("", "_MIN_SCORE", "_MAX_DISTANCE", "_BOX")]
+    lines = "".join(f"{name}={written}\n" for name in names) if written else ""
+    environment = services(read(f"IMMICH_VERSION=v3.0.3\n{lines}"))[SERVICE]["environment"]
+    pairs = environment if isinstance(environment, dict) else dict(line.split("=", 1) for line in environment)
+    assert {name: pairs[name] for name in names} == dict.fromkeys(names, written)
+
+
 @pytest.mark.parametrize("release", ["v3.0.3", "v3", "release"])
 def test_service_and_server_are_of_one_release_whatever_the_env_names(read: Read, release: str) -> None:
     both = services(read(f"IMMICH_VERSION={release}\n"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -123,3 +124,25 @@ def test_a_package_of_another_version_is_named_with_both() -> None:
 
 def test_what_is_missing_comes_before_what_has_another_version() -> None:
     assert misfits(["numpy>=99", "no-such-package[extra]>=1"]) == ["no-such-package[extra]>=1 is not installed"]
+
+
+@pytest.mark.parametrize(
+    ("people", "check", "ran"),
+    [
+        ("", 0, ["-m immich_ml"]),
+        ("on", 0, ["-m immich_dog_plugin check --people", "-m immich_ml"]),
+        ("on", 1, ["-m immich_dog_plugin check --people"]),
+    ],
+    ids=["off", "on", "on and unable"],
+)
+def test_the_image_starts_the_service_unless_dogs_are_wanted_and_cannot_be_had(
+    tmp_path: Path, people: str, check: int, ran: list[str]
+) -> None:
+    (command,) = re.findall(r"^CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/ran\n[ "$2" = immich_ml ] || exit {check}\n')
+    python.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "IMMICH_DOGS_PEOPLE": people}
+    done = subprocess.run(json.loads(command), env=environment, check=False)
+    assert done.returncode == check
+    assert (tmp_path / "ran").read_text().splitlines() == ran

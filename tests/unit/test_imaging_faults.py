@@ -13,7 +13,7 @@ from PIL import Image
 
 from immich_dog_plugin import decoders, imaging
 from immich_dog_plugin.errors import PhotoError
-from immich_dog_plugin.imaging import looks_like_photo, megapixels, open_photo, read_photo
+from immich_dog_plugin.imaging import looks_like_photo, megapixels, open_photo, read_photo, taken
 from tests.encoded import encoded, gradient
 
 HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
@@ -39,6 +39,26 @@ def test_a_damaged_heic_is_not_blamed_on_a_package_that_is_installed() -> None:
         read_photo(b"\0\0\0\x18ftypheic\0\0\0\0mif1heicgarbage")
     assert "install" not in str(caught.value)
     assert "\n" not in caught.value.cause
+
+
+def test_a_kind_of_heic_that_the_installed_reader_does_not_know_is_not_blamed_on_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(imaging, "HEIF_IS_READ", True)
+    monkeypatch.setattr(decoders, "_FORMATS", ("JPEG", "PNG"))
+    with pytest.raises(PhotoError, match=r"not an image that can be read\. Leave it out, or convert it to JPEG"):
+        read_photo(b"\0\0\0\x18ftypheic" + b"\0" * 40)
+
+
+@pytest.mark.parametrize("error", [struct.error, KeyError, ZeroDivisionError, RuntimeError])
+def test_exif_that_raises_anything_costs_no_photo(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+    def fail(self: object) -> None:
+        raise error
+
+    content = encoded(gradient(), "WEBP")
+    monkeypatch.setattr(Image.Image, "getexif", fail)
+    assert read_photo(content).shape == (30, 40, 3)
+    assert taken(content) is None
 
 
 def odd_exif(*tags: bytes, data: bytes = b"") -> bytes:

@@ -49,7 +49,7 @@ def read(file: Path, **environment: str) -> tuple[float, int]:
 @pytest.mark.parametrize(
     ("mode", "kind", "options", "most"),
     [
-        ("RGB", "JPEG", {}, 8),
+        ("RGB", "JPEG", {}, 9),
         ("RGB", "JPEG", {"turned": True}, 10),
         ("RGB", "JPEG", {"turned": True, "progressive": True, "subsampling": 0}, 14),
         ("RGBA", "PNG", {"turned": True, "compress_level": 1}, 12),

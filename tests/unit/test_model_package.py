@@ -15,7 +15,7 @@ from immich_dog_plugin.model_package import ModelPackage, available_packages, fi
 from immich_dog_plugin.pipeline import DogPipeline
 from immich_dog_plugin.stages.session import open_session
 from tests.broken_packages import weights_elsewhere
-from tests.tiny_package import CALIBRATION, red_dog_photo
+from tests.tiny_package import CALIBRATION, PEOPLE, red_dog_photo
 
 
 @pytest.fixture
@@ -156,6 +156,10 @@ def test_the_fingerprint_changes_with_what_decides_an_embedding_and_only_then(pa
     (package_copy / "manifest.json").write_text(json.dumps(manifest))
     assert ModelPackage.read(package_copy).manifest.calibration == CALIBRATION
     assert ModelPackage.read(package_copy).fingerprint == before.fingerprint
+    manifest["people"] = PEOPLE.model_dump()
+    (package_copy / "manifest.json").write_text(json.dumps(manifest))
+    assert ModelPackage.read(package_copy).manifest.people == PEOPLE
+    assert ModelPackage.read(package_copy).fingerprint == before.fingerprint
     manifest["crop"]["body_padding"] = 0.1
     (package_copy / "manifest.json").write_text(json.dumps(manifest))
     assert ModelPackage.read(package_copy).fingerprint != before.fingerprint
@@ -172,7 +176,7 @@ def test_a_manifest_of_before_the_calibration_is_read_and_has_the_same_fingerpri
     file = package_copy / "manifest.json"
     before = ModelPackage.read(package_copy)
     manifest = json.loads(file.read_text())
-    del manifest["calibration"]
+    del manifest["calibration"], manifest["people"]
     file.write_text(json.dumps(manifest))
     assert ModelPackage.read(package_copy).manifest.calibration is None
     assert ModelPackage.read(package_copy).fingerprint == before.fingerprint

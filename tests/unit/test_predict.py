@@ -350,6 +350,15 @@ def test_a_photo_on_its_side_is_sent_upright(tmp_path: Path) -> None:
         assert sent.getexif().get(0x0112) is None
 
 
+def test_a_photo_whose_end_is_missing_is_sent_whole(tmp_path: Path) -> None:
+    file = tmp_path / "photo.jpg"
+    Image.fromarray(np.zeros((20, 50, 3), dtype=np.uint8)).save(file)
+    assert upright_bytes(file) == file.read_bytes()
+    file.write_bytes(file.read_bytes()[:-2])  # which the service, as Pillow does, would refuse
+    with Image.open(io.BytesIO(upright_bytes(file))) as sent:
+        assert (sent.format, sent.size) == ("PNG", (50, 20))
+
+
 @pytest.mark.parametrize("mode", ["CMYK", "I;16", "RGBA", "P"])
 def test_a_photo_of_another_mode_is_sent_as_rgb(tmp_path: Path, mode: str) -> None:
     file = tmp_path / ("photo.tif" if mode != "P" else "photo.gif")

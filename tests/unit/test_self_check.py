@@ -23,6 +23,7 @@ from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.patching import Inspection, State
 from immich_dog_plugin.stages.session import CPU
 from immich_dog_plugin.stages.session import open_stage as open_real_stage
+from tests.tiny_package import PEOPLE
 
 
 @pytest.fixture
@@ -220,6 +221,7 @@ def test_the_command_checks_every_part_and_fails_for_one(
         ["ok", " dependencies"],
         ["ok", " models"],
         ["ok", " tiny-v1"],
+        ["ok", " people"],
     ]
     metadata(["numpy>=99"])
     assert main(["check"]) == 1
@@ -248,3 +250,52 @@ def test_the_command_refuses_a_tree_that_is_none(tmp_path: Path, capsys: pytest.
     report = capsys.readouterr().out
     assert f"FAILED: patch: {tmp_path} is no tree of Immich's ML service" in report
     assert "FAILED: service: " in report
+
+
+@pytest.fixture
+def default_package(package: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tiny package in place of the default one, ready for the People page."""
+    monkeypatch.setenv("IMMICH_DOGS_MODELS", str(package.parent))
+    package = package.rename(package.with_name("dog-identification-v1"))
+    manifest = ModelPackage.read(package).manifest.model_copy(update={"people": PEOPLE})
+    (package / "manifest.json").write_text(manifest.model_dump_json())
+    return package
+
+
+@pytest.mark.usefixtures("default_package")
+def test_the_check_says_whether_dogs_are_on_the_people_page_and_could_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert self_check.check_people() == (
+        "off; IMMICH_DOGS_PEOPLE=on would put the same dog at the distance 0.5 of tiny-v1 1.0.0 (exponent 0.500)"
+    )
+    monkeypatch.setenv("IMMICH_DOGS_PEOPLE", "on")
+    monkeypatch.setenv("IMMICH_DOGS_PEOPLE_MAX_DISTANCE", "0.6")
+    assert self_check.check_people() == (
+        "on: head boxes, dogs from score 0.5 on, same dog at the distance 0.6 of tiny-v1 1.0.0 (exponent 0.400)"
+    )
+
+
+def test_a_package_that_cannot_serve_the_people_page_fails_only_where_it_must(
+    default_package: Path, tiny_package: ModelPackage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (default_package / "manifest.json").write_text(tiny_package.manifest.model_dump_json())
+    assert self_check.check_people().startswith("off, and it cannot be turned on: tiny-v1 1.0.0 does not say")
+    monkeypatch.setenv("IMMICH_DOGS_PEOPLE", "on")
+    with pytest.raises(ModelPackageError, match=r"does not say how far apart.*trainers\.calibrate"):
+        self_check.check_people()
+
+
+def test_before_the_service_starts_the_models_are_run_only_where_the_mode_is_on(
+    default_package: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "--people"]) == 0
+    assert capsys.readouterr().out.startswith("ok: people: off")
+    monkeypatch.setenv("IMMICH_DOGS_PEOPLE", "on")
+    assert main(["check", "--people"]) == 0
+    on, models = capsys.readouterr().out.splitlines()
+    assert on.startswith("ok: people: on")
+    assert models.startswith("ok: dog-identification-v1: tiny-v1 1.0.0")
+    (default_package / "keypoint" / "model.onnx").write_bytes(b"damaged")
+    assert main(["check", "--people"]) == 1
+    monkeypatch.setenv("IMMICH_DOGS_PEOPLE_MAX_DISTANCE", "0.71")
+    assert main(["check", "--people"]) == 1
+    assert "FAILED: people: IMMICH_DOGS_PEOPLE_MAX_DISTANCE is 0.71" in capsys.readouterr().out

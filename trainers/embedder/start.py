@@ -57,7 +57,7 @@ def starting_point(recipe: Recipe, run: Path, material: Material, processes: Pro
     if processes.first and not (run / START).is_file():
         start = made_start(recipe, material, processes.device)
         Checkpoint(run / START, recipe=recipe, start=start).save(epoch=0)
-    processes.told_by_first(None)
+    processes.broadcast(None)
     return load_start(run, recipe)
 
 

@@ -27,7 +27,7 @@ def answers(run: Path, files: Sequence[Path], processes: Processes) -> Tensor:
     """
     if processes.first:
         ask(run, files, processes.device)
-    processes.told_by_first(None)
+    processes.broadcast(None)
     known = _kept(run)
     return torch.from_numpy(np.stack([known[str(file)] for file in files]))
 

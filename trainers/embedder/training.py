@@ -133,7 +133,7 @@ class Training:
     def judge(self, epoch: int, *, losses: dict[str, float], seconds: float) -> None:
         """Measure the validation dogs, note the epoch, and keep it."""
         figures = validate(self.product(), self._val, self._body) if self.processes.first else {}
-        figures = self.processes.told_by_first(figures)
+        figures = self.processes.broadcast(figures)
         is_best = self.history.add(epoch, figures, losses, learning_rate(self.optimiser), seconds)
         if not self.processes.first:
             return

@@ -7,22 +7,22 @@ import pytest
 
 from immich_dog_plugin.errors import EvaluationError
 from immich_dog_plugin.evaluation.embeddings_file import read_embeddings
-from immich_dog_plugin.identify.collection import Collection, Photo, Sighting
+from immich_dog_plugin.identify.collection import Collection, Detection, Photo
 from immich_dog_plugin.identify.export import write_dogs, write_embeddings
 
 
-def sighting(id: int, file: str, number: int, name: str | None) -> Sighting:
-    return Sighting(id, Photo(id, (file,), name), number, name, (0.0, 0.0, 9.0, 9.0), 0.9, "body")
+def detection(id: int, file: str, number: int, name: str | None) -> Detection:
+    return Detection(id, Photo(id, (file,), name), number, name, (0.0, 0.0, 9.0, 9.0), 0.9, "body")
 
 
 def test_what_identify_wrote_is_read_with_the_names_of_its_largest_dogs(tmp_path: Path) -> None:
-    sightings = [
-        sighting(0, "Rex/a.png", 0, None),  # the surer of two dogs is not the larger
-        sighting(1, "Rex/a.png", 1, "Rex"),
-        sighting(2, "Bella/c.png", 0, "Bella"),
-        sighting(3, "d.png", 0, None),
+    detections = [
+        detection(0, "Rex/a.png", 0, None),  # the surer of two dogs is not the larger
+        detection(1, "Rex/a.png", 1, "Rex"),
+        detection(2, "Bella/c.png", 0, "Bella"),
+        detection(3, "d.png", 0, None),
     ]
-    collection = Collection(sightings, np.eye(4, dtype=np.float32), [], [], [], 4, 4, [])
+    collection = Collection(detections, np.eye(4, dtype=np.float32), [], [], [], 4, 4, [])
     write_embeddings(tmp_path, collection, ["npz"])
     write_dogs(tmp_path, collection, np.full(4, -1))
     read = read_embeddings(tmp_path / "embeddings.npz")

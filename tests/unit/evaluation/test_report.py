@@ -4,16 +4,16 @@ import numpy as np
 
 from immich_dog_plugin.evaluation import tables
 from immich_dog_plugin.evaluation.bootstrap import Interval
-from immich_dog_plugin.evaluation.pairs import DogPairs
+from immich_dog_plugin.evaluation.pairs import DogPairs, PhotoPair
 from immich_dog_plugin.evaluation.plots import roc_plot, score_plot
-from immich_dog_plugin.evaluation.report import PhotoPair, worst_pairs
+from immich_dog_plugin.evaluation.report import worst_pairs
 
 
 def test_each_photo_is_shown_in_the_worst_of_its_pairs_only() -> None:
     cosines = np.array([0.9, 0.8, 0.7, 0.6])
     photos = np.array([[0, 0, 2, 3], [1, 2, 3, 4]])
-    assert worst_pairs(cosines, photos) == [PhotoPair(0.9, 0, 1), PhotoPair(0.7, 2, 3)]
-    assert worst_pairs(cosines, photos, count=1) == [PhotoPair(0.9, 0, 1)]
+    assert worst_pairs(cosines, photos) == [PhotoPair(0, 1, 0.9), PhotoPair(2, 3, 0.7)]
+    assert worst_pairs(cosines, photos, count=1) == [PhotoPair(0, 1, 0.9)]
 
 
 def test_a_figure_without_an_interval_says_so() -> None:

@@ -94,7 +94,11 @@ def test_dogs_told_apart_pass(gate: Callable[[Look], int], tmp_path: Path, capsy
 
 @pytest.mark.parametrize(
     ("look", "figure", "pairs"),
-    [(all_alike, "different_dogs", "confused"), (every_photo_another, "same_dog", "torn"), (nothing, "found", "")],
+    [
+        (all_alike, "different_dogs", "false_accepts"),
+        (every_photo_another, "same_dog", "false_rejects"),
+        (nothing, "found", ""),
+    ],
 )
 def test_a_service_that_cannot_tell_dogs_apart_fails_and_shows_why(
     gate: Callable[[Look], int], tmp_path: Path, look: Look, figure: str, pairs: str
@@ -103,7 +107,7 @@ def test_a_service_that_cannot_tell_dogs_apart_fails_and_shows_why(
     record = orjson.loads((tmp_path / "out" / "mine" / RESULTS).read_bytes())
     assert record["outcome"] == "failed"
     assert {limit["outcome"] for limit in record["limits"] if limit["figure"] == figure} == {"failed"}
-    assert [kind for kind in ("torn", "confused") if record[kind]["count"]] == ([pairs] if pairs else [])
+    assert [kind for kind in ("false_rejects", "false_accepts") if record[kind]["count"]] == ([pairs] if pairs else [])
     page = (tmp_path / "out" / "mine" / PAGE).read_text("utf-8")
     assert page.count('<img src="data:image/jpeg;base64,') >= 40
     assert "/&lt;0&gt;.png" in page

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.gate.judge import Judgement, Outcome, PhotoPair, judge
+from harness.gate.judge import Judgement, Outcome, judge
 from harness.gate.limits import Limits
+from immich_dog_plugin.evaluation.pairs import PhotoPair
 from immich_dog_plugin.manifest import Thresholds
 
 THRESHOLDS = Thresholds(same_dog=0.8, far_1_percent=0.7, source="a test")
@@ -66,7 +67,7 @@ def test_a_lucky_small_set_does_not_pass() -> None:
 
 
 def test_an_unlucky_small_set_does_not_fail() -> None:
-    """Three of six pairs are torn: 0.5 is under the limit, but so few dogs may well be better than that."""
+    """Three of six pairs are false_rejects: 0.5 is under the limit, but so few dogs may well be better than that."""
     verdict = judged([0.9] * 3 + [0.2] * 3, LIMITS.model_copy(update={"same_dog": 0.7})).verdicts["same_dog"]
     assert verdict.interval is not None
     assert verdict.interval.value == 0.5
@@ -88,17 +89,17 @@ def test_dogs_that_all_look_alike_fail_by_the_pairs_of_two_dogs() -> None:
     assert judgement.verdicts["same_dog"].outcome is Outcome.PASSED
     assert judgement.verdicts["different_dogs"].outcome is Outcome.FAILED
     assert judgement.verdicts["margin"].outcome is Outcome.FAILED
-    assert len(judgement.confused) == judgement.impostor_pairs == 120 - 8
+    assert len(judgement.false_accepts) == judgement.impostor_pairs == 120 - 8
 
 
 def test_a_cosine_at_the_threshold_counts_as_the_same_dog() -> None:
     embeddings, names = pairs_of_dogs([0.5] * 6)  # 0.5 is a cosine without rounding
 
-    def torn(threshold: float) -> int:
+    def false_rejects(threshold: float) -> int:
         thresholds = THRESHOLDS.model_copy(update={"same_dog": threshold})
-        return len(judge(embeddings, names, range(12), thresholds, LIMITS).torn)
+        return len(judge(embeddings, names, range(12), thresholds, LIMITS).false_rejects)
 
-    assert (torn(0.5), torn(np.nextafter(0.5, 1))) == (0, 6)
+    assert (false_rejects(0.5), false_rejects(np.nextafter(0.5, 1))) == (0, 6)
 
 
 def test_the_worst_pairs_come_first_and_name_the_rows_of_the_photos() -> None:
@@ -108,18 +109,18 @@ def test_the_worst_pairs_come_first_and_name_the_rows_of_the_photos() -> None:
     judgement = judge(embeddings, names, range(12), THRESHOLDS, LIMITS)
     assert judgement.missed == [0]
     # the second photo of dog 4 lies across its first, which now looks like dog 5
-    assert [(pair.first, pair.second, round(pair.cosine, 6)) for pair in judgement.torn] == [
+    assert [(pair.first, pair.second, round(pair.cosine, 6)) for pair in judgement.false_rejects] == [
         (8, 9, 0.0),
         (2, 3, 0.3),
         (4, 5, 0.6),
     ]
-    assert judgement.confused == [PhotoPair(8, 10, 1.0), PhotoPair(8, 11, pytest.approx(0.9))]
+    assert judgement.false_accepts == [PhotoPair(8, 10, 1.0), PhotoPair(8, 11, pytest.approx(0.9))]
 
 
 def test_photos_of_one_group_make_no_pair() -> None:
     embeddings, names = pairs_of_dogs([0.2] + [0.9] * 6)
     cuts = [0, 0, *range(1, 13)]
-    assert judge(embeddings, names, cuts, THRESHOLDS, LIMITS).torn == []
+    assert judge(embeddings, names, cuts, THRESHOLDS, LIMITS).false_rejects == []
 
 
 def test_where_no_dog_is_found_the_share_found_fails_and_nothing_is_said_of_pairs() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from immich_dog_plugin.evaluation.embeddings_file import read_embeddings
 from immich_dog_plugin.identify import export
-from immich_dog_plugin.identify.collection import Collection, Photo, Sighting
+from immich_dog_plugin.identify.collection import Collection, Detection, Photo
 from immich_dog_plugin.identify.export import write_dogs, write_embeddings, write_similarity
 from immich_dog_plugin.spreadsheet import ENCODING
 from tests.tiny_package import CALIBRATION
@@ -21,14 +21,14 @@ from .conftest import unit_rows
 
 def _collection(photos: list[tuple[tuple[str, ...], int]], dimension: int = 8) -> Collection:
     """A collection of photos, each of files and a number of dogs."""
-    sightings = [
-        Sighting(id * 10 + number, Photo(id, files, "Rex"), number, "Rex", (1, 2, 3.25, 4), 0.9, "body")
+    detections = [
+        Detection(id * 10 + number, Photo(id, files, "Rex"), number, "Rex", (1, 2, 3.25, 4), 0.9, "body")
         for id, (files, dogs) in enumerate(photos)
         for number in range(dogs)
     ]
-    rows = np.random.default_rng(0).normal(size=(len(sightings), dimension))
-    embeddings = unit_rows(rows) if sightings else np.empty((0, dimension), dtype=np.float32)
-    return Collection(sightings, embeddings, [Photo(i, f, "Rex") for i, (f, _) in enumerate(photos)], [], [], 0, 0, [])
+    rows = np.random.default_rng(0).normal(size=(len(detections), dimension))
+    embeddings = unit_rows(rows) if detections else np.empty((0, dimension), dtype=np.float32)
+    return Collection(detections, embeddings, [Photo(i, f, "Rex") for i, (f, _) in enumerate(photos)], [], [], 0, 0, [])
 
 
 COLLECTION = _collection([(("Rex/a.jpg", "copy.jpg"), 1), (("Rex/b, c.jpg",), 2), (("none.jpg",), 0)])
@@ -129,12 +129,12 @@ def test_the_tables_open_right_in_a_spreadsheet(tmp_path: Path) -> None:
 @pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "'=", "''@"])
 def test_no_name_of_a_file_is_a_formula_and_each_is_read_back_as_it_is(tmp_path: Path, first: str) -> None:
     files = [f"{first}cmd|' /C calc'!A0.jpg", f"{first}Rex/1.jpg", "'tis/1.jpg", "plain/-1.jpg"]
-    sightings = [
-        Sighting(id, Photo(id, (file,), file.split("/")[0]), 0, file.split("/")[0], (-1, 2, 3, 4), 0.9, "body")
+    detections = [
+        Detection(id, Photo(id, (file,), file.split("/")[0]), 0, file.split("/")[0], (-1, 2, 3, 4), 0.9, "body")
         for id, file in enumerate(files)
     ]
     opposite = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]], dtype=np.float32)
-    collection = Collection(sightings, opposite, [sighting.photo for sighting in sightings], [], [], 0, 0, [])
+    collection = Collection(detections, opposite, [detection.photo for detection in detections], [], [], 0, 0, [])
     write_embeddings(tmp_path, collection, ["npz"])
     write_dogs(tmp_path, collection, np.array([0, 0, 0, 0]))
     write_similarity(tmp_path, collection)

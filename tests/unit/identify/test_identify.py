@@ -44,7 +44,7 @@ def test_a_folder_gives_every_file_it_promises(run: Run, write_photo: WritePhoto
     }  # fmt: skip
     debug = {path.relative_to(out / "debug").as_posix() for path in out.rglob("debug/**/*.jpg")}
     assert debug == {"Rex/a.png.debug.jpg", "Rex/b.png.debug.jpg", "none.png.debug.jpg"}
-    assert [sighting.key for sighting in result.collection.sightings] == ["Rex/a.png#0", "Rex/b.png#0"]
+    assert [detection.key for detection in result.collection.detections] == ["Rex/a.png#0", "Rex/b.png#0"]
     assert [photo.files for photo in result.collection.without_dog] == [("none.png",)]
 
 
@@ -87,7 +87,7 @@ def test_identical_files_are_computed_once_and_each_has_its_key(
     write_photo("copy/b.png")
     result = run()
     assert pipeline.calls == 1
-    assert [sighting.keys for sighting in result.collection.sightings] == [("a.png#0", "copy/b.png#0")]
+    assert [detection.keys for detection in result.collection.detections] == [("a.png#0", "copy/b.png#0")]
     with np.load(tmp_path / "out" / "embeddings.npz") as archive:
         np.testing.assert_array_equal(archive["a.png#0"], archive["copy/b.png#0"])
 
@@ -106,7 +106,7 @@ def test_a_smaller_copy_is_no_photo_of_its_own_and_is_named(
         (("Rex/a.png",), ["0.webp", "Rex/small.jpg"], "Rex"),
         (("Rex/b.png",), [], "Rex"),
     ]
-    assert [sighting.key for sighting in collection.sightings] == ["Rex/a.png#0", "Rex/b.png#0"]
+    assert [detection.key for detection in collection.detections] == ["Rex/a.png#0", "Rex/b.png#0"]
     assert (collection.files, collection.contents) == (4, 4)
     report = (tmp_path / "out" / "report.html").read_text()
     assert "<td>0.webp, Rex/small.jpg</td>" in report
@@ -142,7 +142,7 @@ def test_bad_files_are_reported_and_the_others_still_run(run: Run, write_photo: 
     (photos / "broken link.jpg").symlink_to(photos / "nowhere.jpg")
     (photos / "folder.jpg").mkdir()
     result = run()
-    assert len(result.collection.sightings) == 1
+    assert len(result.collection.detections) == 1
     reasons = _failures(result)
     assert set(reasons) == {"empty.jpg", "text.jpg", "truncated.png", "broken link.jpg"}
     for key, words in {"empty": "empty", "text": "not an image", "truncated": "damaged", "broken": "link"}.items():
@@ -156,7 +156,7 @@ def test_a_photo_whose_end_is_missing_is_used_and_noted(run: Run, write_photo: W
     content = (photos / "cut.jpg").read_bytes()
     (photos / "cut.jpg").write_bytes(content[:-2])
     result = run()
-    assert len(result.collection.sightings) == 1
+    assert len(result.collection.detections) == 1
     assert "its last bytes are missing; it was used" in _failures(result)["cut.jpg"]
 
 
@@ -307,7 +307,7 @@ def test_a_name_that_the_debug_picture_cannot_have_is_reported_and_every_dog_cou
     write_photo("b.png", shade=2)
     (tmp_path / "out" / "debug" / "a.png.debug.jpg").mkdir(parents=True)
     result = run()
-    assert len(result.collection.sightings) == 2
+    assert len(result.collection.detections) == 2
     (reason,) = _failures(result).values()
     assert "debug picture cannot be written" in reason
     assert (tmp_path / "out" / "debug" / "b.png.debug.jpg").is_file()
@@ -315,7 +315,7 @@ def test_a_name_that_the_debug_picture_cannot_have_is_reported_and_every_dog_cou
 
 def test_the_name_goes_to_the_largest_dog_only(run: Run, write_photo: WritePhoto) -> None:
     write_photo("Rex/a.png", dogs=2)
-    names = [sighting.name for sighting in run().collection.sightings]
+    names = [detection.name for detection in run().collection.detections]
     assert sorted(names, key=str) == [None, "Rex"]
 
 
@@ -329,7 +329,7 @@ def test_one_photo_under_two_names_is_pointed_out(run: Run, write_photo: WritePh
 @pytest.mark.parametrize("dogs", [0, 1, 2])
 def test_tiny_folders_give_a_report(run: Run, write_photo: WritePhoto, tmp_path: Path, dogs: int) -> None:
     write_photo("a.png", dogs=dogs)
-    assert len(run().collection.sightings) == dogs
+    assert len(run().collection.detections) == dogs
     assert (tmp_path / "out" / "report.html").read_text().endswith("</html>\n")
 
 
@@ -373,10 +373,10 @@ def test_the_report_numbers_the_dogs_of_a_photo_as_their_keys_do(
     run: Run, write_photo: WritePhoto, tmp_path: Path
 ) -> None:
     write_photo("a.png", dogs=2)
-    sightings = run().collection.sightings
+    detections = run().collection.detections
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", (tmp_path / "out" / "report.html").read_text(), re.DOTALL)
     shown = {re.sub(r"<[^>]*>|\s", "", caption) for caption in captions}
-    assert shown == {sighting.key for sighting in sightings} == {"a.png#0", "a.png#1"}
+    assert shown == {detection.key for detection in detections} == {"a.png#0", "a.png#1"}
 
 
 def test_the_report_says_how_much_of_a_long_list_it_shows(

@@ -130,7 +130,7 @@ def test_a_calibrated_package_shows_the_probability_beside_each_cosine(
 
 def test_formats_may_be_given_several_times(call: Call, write_photo: WritePhoto, tmp_path: Path) -> None:
     write_photo("a.png")
-    assert call("--format", "npy", "--format", "pkl", "--cluster", "dbscan") == 0
+    assert call("--format", "npy", "--format", "pkl") == 0
     assert {path.stem for path in (tmp_path / "out").glob("embeddings*")} == {"embeddings", "embeddings.keys"}
     assert not (tmp_path / "out" / "embeddings.npz").exists()
 
@@ -222,7 +222,7 @@ def test_an_output_inside_the_photos_is_not_read_as_photos(
 
 
 @pytest.mark.parametrize(
-    "options", [["--cluster", "kmeans"], ["--format", "csv"], ["--min-score", "2"], ["--nonsense"]]
+    "options", [["--cluster", "dbscan"], ["--format", "csv"], ["--min-score", "2"], ["--nonsense"]]
 )
 def test_wrong_options_are_exit_code_2(call: Call, write_photo: WritePhoto, options: list[str]) -> None:
     write_photo("a.png")

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 
+from immich_dog_plugin.immich.registry import people_is_on
 from immich_dog_plugin.model_package import ModelPackage
 from tests.unit.immich import stand_in
 
@@ -25,10 +26,13 @@ def service(
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(stand_in.settings, "cache_folder", tmp_path / "cache")
     monkeypatch.setenv("IMMICH_DOGS_MODELS", str(tiny_package.path.parent))
+    people_is_on.cache_clear()
     yield stand_in.Service(request.param)
+    people_is_on.cache_clear()
     # What was imported with the stand-in goes with it.
     for name in [name for name in sys.modules if name.startswith(PLUGIN) and name not in WITHOUT_IMMICH]:
         del sys.modules[name]
+        vars(sys.modules[PLUGIN.rstrip(".")]).pop(name.removeprefix(PLUGIN), None)
 
 
 up_to_v3_2 = pytest.mark.parametrize("service", ["up to v3.2"], indirect=True)

@@ -16,8 +16,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import numpy as np
 import onnxruntime
 from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field
 
 from immich_dog_plugin.contract import TASK
 from immich_dog_plugin.immich.registry import find_model_class, take_entries
@@ -35,8 +37,12 @@ class HTTPException(Exception):  # noqa: N818 - FastAPI's name
         self.detail = detail
 
 
+FACES = "facial-recognition"
+
+
 class ModelTask(StrEnum):
     DOG_IDENTIFICATION = TASK
+    FACIAL_RECOGNITION = FACES
 
 
 class ModelType(StrEnum):
@@ -96,6 +102,48 @@ class InferenceModel:
 
     def predict(self, *inputs: Any, **options: Any) -> Any:
         raise NotImplementedError
+
+
+class FaceRecognizer(InferenceModel):
+    """Immich's, which answers for each face a row of numpy's numbers, and without a face at once."""
+
+    depends: ClassVar[list[tuple[ModelType, ModelTask]]] = [(ModelType.DETECTION, ModelTask.FACIAL_RECOGNITION)]
+    identity = (ModelType.RECOGNITION, ModelTask.FACIAL_RECOGNITION)
+    clears: ClassVar[list[str]] = []  # every clearing of its cache
+
+    def download(self) -> None:
+        pass
+
+    def clear_cache(self) -> None:
+        self.clears.append(self.model_name)
+
+    def _load(self) -> str:
+        return "a session"
+
+    def predict(self, *inputs: Any, **options: Any) -> Any:
+        self.load()
+        return self._predict(*inputs)
+
+    def _predict(self, photo: Image.Image, faces: list[tuple[float, ...]]) -> list[dict[str, Any]]:
+        if not faces:
+            return []
+        return [
+            {
+                "boundingBox": dict(zip(("x1", "y1", "x2", "y2"), np.float32(face), strict=True)),
+                "embedding": json.dumps([round(0.001 * (row + 1), 3)] * 512),
+                "score": np.float32(0.9),
+            }
+            for row, face in enumerate(faces)
+        ]
+
+
+def get_model_class(model_name: str, model_type: str, model_task: str) -> type[Any]:
+    """Up to v3.2, as patched: the plugin first."""
+    if (model_class := find_model_class(model_name, model_type, model_task)) is not None:
+        return model_class
+    if (clean_name(model_name), model_type, model_task) == ("buffalo_l", ModelType.RECOGNITION, FACES):
+        return FaceRecognizer
+    raise ValueError(f"Unknown model combination: {model_name}, {model_type}, {model_task}")
 
 
 CPU = ["CPUExecutionProvider"]
@@ -165,12 +213,42 @@ class InferenceEntry:
         raise ValueError(f"'{self.name}' is not a model {self.model} runs")
 
 
+class Slot(BaseModel):
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    model_name: str = Field(alias="modelName")
+    options: dict[str, float] = {}
+
+
+class Faces(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    detection: Slot | None = None
+    recognition: Slot | None = None
+
+
+class PipelineRequest(BaseModel):
+    """v3.3's, which knows no task but faces here."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    faces: Faces = Field(default=Faces(), alias=FACES)
+
+    def entries(self) -> list[Any]:
+        slot = self.faces.recognition
+        return (
+            [] if slot is None else [SimpleNamespace(model=FaceRecognizer, name=slot.model_name, options=slot.options)]
+        )
+
+
 UP_TO_V3_2: dict[str, dict[str, Any]] = {
     "fastapi": {"HTTPException": HTTPException},
     "immich_ml": {},
     "immich_ml.config": {"clean_name": clean_name, "log": log, "settings": settings},
-    "immich_ml.models": {},
+    "immich_ml.models": {"get_model_class": get_model_class},
     "immich_ml.models.base": {"InferenceModel": InferenceModel},
+    "immich_ml.models.facial_recognition": {},
+    "immich_ml.models.facial_recognition.recognition": {"FaceRecognizer": FaceRecognizer},
     "immich_ml.schemas": {
         "ModelFormat": ModelFormat,
         "ModelIdentity": tuple,
@@ -182,6 +260,8 @@ UP_TO_V3_2: dict[str, dict[str, Any]] = {
     "immich_ml.sessions.ort": {"OrtSession": OrtSession},
 }
 FROM_V3_3 = UP_TO_V3_2 | {
+    "immich_ml.models": {},
+    "immich_ml.pipeline": {"PipelineRequest": PipelineRequest},
     "immich_ml.models.base": {"InferenceModel": InferenceModel, "InferenceEntry": InferenceEntry},
     "immich_ml.schemas": UP_TO_V3_2["immich_ml.schemas"] | {"Shape": Shape},
     "immich_ml.sessions.ort": {"OrtSession": ShapedOrtSession},
@@ -228,6 +308,23 @@ class Service:
                 outputs[key] = model.predict(payload, *inputs, **given)
                 del waiting[key]
         return outputs[key]
+
+    def faces(self, photo: Image.Image, faces: list[tuple[float, ...]], model_name: str = "buffalo_l") -> Any:
+        """The answer to a request for faces, of which the detector found these.
+
+        Raises:
+            HTTPException: the request is refused, or a model does not load.
+        """
+        if self.release == "from v3.3":
+            asked = json.dumps({FACES: {"recognition": {"modelName": model_name}}})
+            rest, taken = take_entries(asked)
+            kind = taken[0].model if taken else FaceRecognizer
+            assert rest == (json.dumps({FACES: {}}) if taken else asked)
+        else:
+            kind = get_model_class(model_name, "recognition", FACES)
+        model = self.models.setdefault((FACES, "recognition"), kind(model_name))
+        self._load(model)
+        return model.predict(photo, faces, **({"options": {}} if self.release == "from v3.3" else {}))
 
     def _entries(self, request: Mapping[str, Any]) -> list[tuple[str, str, Any, Any]]:
         if self.release == "from v3.3":
