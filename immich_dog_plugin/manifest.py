@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat
 from .calibration import Calibration
 from .dog_classifier import DogClassifier
 from .geometry import KEYPOINT_NAMES, FaceChipRule
+from .people_map import PeopleMap
 
 MANIFEST = "manifest.json"
 StageName = Literal["detection", "keypoint", "recognition"]
@@ -146,6 +147,9 @@ class Manifest(_Strict):
     crop: CropSpec
     thresholds: Thresholds
     calibration: Calibration | None = Field(default=None, description="of this crop; older packages have none")
+    people: PeopleMap | None = Field(
+        default=None, description="for dogs on the People page, of this crop and same_dog; older packages have none"
+    )
     dog_classifier: DogClassifier | None = Field(
         default=None, description="drops what is no dog; older packages have none and answer all detections"
     )

@@ -45,6 +45,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--package", type=Path, default=PACKAGE)
+    parser.add_argument(
+        "--keep-crop",
+        action="store_true",
+        help="thresholds alone: after trainers.dog_classifier, whose regression hangs on the crop",
+    )
     args = parser.parse_args()
 
     manifest = ModelPackage.open(args.package).manifest
@@ -57,6 +62,10 @@ def main() -> None:
     pipeline = DogPipeline.open(package)
     photos = read_identities(args.data, "val")
     found = find_dogs(pipeline, photos)
+    if args.keep_crop:
+        limits = thresholds(embed(pipeline, found, package.manifest.crop), found)
+        write_manifest(args.package, with_thresholds(package.manifest, limits))
+        return
     measured = measure(pipeline, found, photos)
     for group in (ALL, CROSS_SESSION):
         print(f"\n{group}\n" + table({name: figures[group] for name, (_, _, figures) in measured.items()}))
@@ -146,15 +155,17 @@ def chosen(manifest: Manifest, name: str, measured: Measured, crop: CropSpec | N
         + "; ".join(f"{other} {value:.3f}" for other, value in eer.items())
     )
     table_of = {other: dict(figures) for other, (_, _, figures) in measured.items()}
-    return manifest.model_copy(
+    return with_thresholds(manifest, limits).model_copy(
         update={
             "crop": crop.model_copy(update={"reason": reason}),
-            "thresholds": limits,
-            "calibration": None,  # of the crop before
-            "people": None,
             "metrics": {**manifest.metrics, "crop_choice_on_val": table_of},
         }
     )
+
+
+def with_thresholds(manifest: Manifest, limits: Thresholds) -> Manifest:
+    """The manifest with new thresholds, without what was fitted to those before."""
+    return manifest.model_copy(update={"thresholds": limits, "calibration": None, "people": None})
 
 
 if __name__ == "__main__":
