@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from contextlib import suppress
-from glob import glob
+from glob import escape, glob
 from pathlib import Path
 from reprlib import repr as shortened
 
@@ -108,7 +108,7 @@ def remove_abandoned(task_folder: Path) -> None:
 
 def _matching(folder: Path, pattern: str) -> list[Path]:
     """What matches in a folder: nothing where it, or one above it, may not be entered. ``Path.glob`` would raise."""
-    return [folder / name for name in glob(pattern, root_dir=folder)]  # noqa: PTH207
+    return [Path(name) for name in glob(str(Path(escape(str(folder)), pattern)))]  # noqa: PTH207
 
 
 def _available() -> dict[str, Path]:
