@@ -28,7 +28,7 @@ from .decoders import (
 from .errors import PhotoError
 from .geometry import ImageArray
 from .rgb import to_rgb
-from .settings import Settings
+from .settings import PhotoLimit
 
 __all__ = ["PHOTO_SUFFIXES", "PhotoSource", "looks_like_photo", "megapixels", "open_photo", "read_photo", "taken"]
 
@@ -163,7 +163,7 @@ def _spans(image: Image.Image, name: str) -> tuple[int, ...]:
     Raises:
         PhotoError: there is none.
     """
-    limit = Settings().max_megapixels
+    limit = PhotoLimit().max_megapixels
     scaled = image.format in _SCALED
     whole = not scaled or bool(image.info.get("progressive"))
     megapixels = image.width * image.height / 1e6
@@ -176,7 +176,7 @@ def _spans(image: Image.Image, name: str) -> tuple[int, ...]:
 def _too_large(name: str, width: int, height: int) -> PhotoError:
     return PhotoError(
         f"{name} has {width} x {height} pixels ({width * height / 1e6:.0f} megapixels), "
-        f"the limit is {Settings().max_megapixels:g}",
+        f"the limit is {PhotoLimit().max_megapixels:g}",
         "Scale it down, or raise IMMICH_DOGS_MAX_MEGAPIXELS if the memory allows "
         f"(up to {MB_PER_MEGAPIXEL} MB per megapixel)",
     )

@@ -18,7 +18,19 @@ class PeopleSwitch(BaseSettings):
     people: bool = Field(default=False, description="dogs among the faces that Immich's server asks for")
 
 
-class Settings(PeopleSwitch):
+class PhotoLimit(BaseSettings):
+    """What is read for each photo: a folder of models that went away since they were loaded is no concern of photos."""
+
+    model_config = SettingsConfigDict(env_prefix="IMMICH_DOGS_", env_ignore_empty=True)
+
+    max_megapixels: float = Field(
+        default=100,
+        gt=0,
+        description="a larger photo is refused before it fills the memory, or decoded smaller where its format allows",
+    )
+
+
+class Settings(PeopleSwitch, PhotoLimit):
     """Every setting there is; the README lists them with unit and default."""
 
     models: DirectoryPath | None = Field(
@@ -26,11 +38,6 @@ class Settings(PeopleSwitch):
     )
     threads: int = Field(
         default=2, ge=1, description="threads of a graph outside Immich (Immich's own setting counts inside)"
-    )
-    max_megapixels: float = Field(
-        default=100,
-        gt=0,
-        description="a larger photo is refused before it fills the memory, or decoded smaller where its format allows",
     )
     people_min_score: float | None = Field(
         default=None, ge=0, le=1, description="least score of a dog on the People page; the manifest's by default"

@@ -109,7 +109,7 @@ def held_out(finder: Finder, data: Path, folders: Folders) -> Found:
 
 def in_host(finder: Finder, file: Path, hosts: Sequence[Path], times: int, random: np.random.Generator) -> Candidates:
     """What is found of a photo pasted into one of ``hosts``; host and place are the same for every package."""
-    scene, place = pasted(read_photo(file), read_photo(hosts[random.integers(len(hosts))]), times, random)
+    scene, place = pasted(read_photo(file), read_photo(hosts[int(random.integers(len(hosts)))]), times, random)
     return finder(scene).inside(place)
 
 

@@ -19,7 +19,7 @@ from ..errors import DogPluginError, ModelPackageError
 from ..manifest import Manifest, StageName
 from ..model_package import ModelPackage
 from ..pyramid import Pyramid
-from ..settings import Settings
+from ..settings import PhotoLimit
 from ..stages.session import Session, check_graph
 from .options import as_keywords
 from .package_cache import (
@@ -169,7 +169,7 @@ def to_photo(payload: Image.Image | str, *, is_last: bool = False) -> Pyramid:
 
 
 def _refuse_huge(photo: Image.Image) -> None:
-    limit = Settings().max_megapixels  # no model would have loaded if it were wrong
+    limit = PhotoLimit().max_megapixels  # no model would have loaded if it were wrong
     megapixels = photo.width * photo.height / 1e6
     if megapixels > limit:
         raise HTTPException(

@@ -263,7 +263,7 @@ def test_the_number_of_workers_shows_in_nothing(
     for workers in (1, 3):
         pipeline.calls = 0
         results.append(run(Options(formats=["npy"], workers=workers)))
-        assert pipeline.calls == 12
+        assert pipeline.calls == 12 + 2 * 4  # each content once, and turned two ways where there is no dog
         written.append(outputs())
         shutil.rmtree(tmp_path / "out")
     assert len(written[0]) == 5 + 20 + 3
