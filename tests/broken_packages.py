@@ -80,6 +80,12 @@ def no_graph(package: Path) -> None:
     _write_checksum(package, "detection")
 
 
+def without_classifier(package: Path) -> None:
+    """Answer every detection: the classifier would drop most of what a broken graph embeds, whichever graph it is."""
+    changed = _manifest(package).model_copy(update={"dog_classifier": None})
+    (package / MANIFEST).write_text(changed.model_dump_json(indent=2))
+
+
 def write_broken_package(folder: Path, package: ModelPackage, breakage: Callable[[Path], None]) -> Path:
     """Copy ``package`` to ``folder/<its name>``, break the copy and return its folder."""
     copy = folder / package.manifest.name
