@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -98,6 +98,17 @@ def test_a_photo_that_a_run_died_over_is_left_out_and_named_until_retry(
     assert _marks(tmp_path / "out") == []
 
 
+@pytest.fixture
+def as_in_a_terminal() -> Iterator[None]:
+    """Signals as a terminal leaves them: who runs the tests under nohup or in the background has some ignored."""
+    usual = {signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("as_in_a_terminal")
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_run_that_is_told_to_stop_accuses_no_photo(
     arguments: list[str],
