@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from immich_dog_plugin.geometry import FloatArray, ImageArray, whole_box
+from immich_dog_plugin.pyramid import Pyramid
 from tests.tiny_package import red_dog_photo, write_tiny_package
 from trainers.data import foreground, make_masks
 from trainers.data.entries import TRAIN, DataError, Entry, write_entries
@@ -123,8 +124,10 @@ def test_masks_are_made_once_judged_and_summed_up_by_set(tmp_path: Path) -> None
     bad = entry(write_photo(tmp_path / "bad.png", bright_dog(100, 100, (0, 0, 100, 100))), 2)
     session, masks = Session(), Masks(tmp_path / "masks")
 
-    def detector(photo: ImageArray) -> SimpleNamespace:
-        found = photo[0, 0, 0] < 100  # in the other photo no dog is found: then it fills the picture
+    def detector(photo: Pyramid) -> SimpleNamespace:
+        found = (
+            photo.level(1, 1, least=1)[0][0, 0, 0] < 100
+        )  # in the other photo no dog is found: then it fills the picture
         return SimpleNamespace(boxes=np.array([[18, 18, 82, 82]] if found else np.zeros((0, 4)), dtype=np.float32))
 
     def made() -> list[MadeMask]:
