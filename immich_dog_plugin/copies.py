@@ -18,6 +18,7 @@ _CANDIDATE_SIDE = 16
 # Cutting a twentieth off, or brightening, leaves a correlation of 0.9 and more; photos of two scenes seldom reach it.
 _CANDIDATE = 0.9
 _BLOCK_ROWS = 256
+_MOST_CANDIDATES = 20  # of a photo: of a camera that never moves every photo is a candidate of every other
 
 _SIDE = 96  # pixels of the pictures that are laid over each other
 _BLUR = 1.0  # pixels; less would compare how each program resizes and compresses
@@ -107,12 +108,14 @@ def _parts(image: FloatArray) -> Iterator[FloatArray]:
 
 
 def _candidates(signatures: FloatArray) -> Iterator[tuple[int, int]]:
-    """Pairs of rows that look alike at first sight, in blocks: never one large matrix, and no loop over pairs."""
+    """Pairs of rows that look alike at first sight, of each row the likest, in blocks: never one large matrix."""
     for start in range(0, len(signatures), _BLOCK_ROWS):
         block = signatures[start : start + _BLOCK_ROWS]
-        rows, columns = np.nonzero(block @ signatures[start:].T >= _CANDIDATE)
-        later = columns > rows
-        yield from zip((rows[later] + start).tolist(), (columns[later] + start).tolist(), strict=True)
+        likeness = np.triu(block @ signatures[start:].T, k=1)  # each pair once
+        kept = min(_MOST_CANDIDATES, likeness.shape[1])
+        columns = np.argpartition(-likeness, kept - 1, axis=1)[:, :kept]
+        rows, best = np.nonzero(np.take_along_axis(likeness, columns, axis=1) >= _CANDIDATE)
+        yield from zip((rows + start).tolist(), (columns[rows, best] + start).tolist(), strict=True)
 
 
 def _signatures(pictures: Callable[[int], bytes], count: int) -> FloatArray:

@@ -141,7 +141,9 @@ def megapixels(source: Path | bytes) -> float:
     try:
         image = opened(source if isinstance(source, bytes) else source.read_bytes())
         return image.width * image.height / 1e6 / _spans(image, "")[0] ** 2
-    except Exception:  # of whatever kind: who decodes reads the header again
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # of whatever kind: who decodes reads the header again
         return 0.0
 
 

@@ -32,7 +32,7 @@ def default_workers() -> int:
     The graphs' own threads (one less than the setting: the worker's counts) serve all workers. At least two, where
     there are two cores, so that a photo is decoded while another is computed.
     """
-    cores = len(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(min(2, cores), cores - Settings().threads + 1)
 
 
@@ -45,7 +45,9 @@ def attempt(work: Callable[[_P], _R], photo: _P) -> _R | PhotoError:
     try:
         return work(photo)
     except PhotoError as error:
-        return error
+        # The error outlives the photo, and the frames that raised it hold the photo's bytes and pixels.
+        error.__cause__ = error.__context__ = None
+        return error.with_traceback(None)
     except DogPluginError:
         raise
     except MemoryError:

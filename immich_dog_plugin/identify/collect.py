@@ -10,6 +10,8 @@ from ..scan import Failure, LeftOut, PhotoFile
 from .collection import Collection, Detection, Photo
 from .store import Store, StoredDog
 
+_LIKE = 0.5  # cosine: far below the same dog, because a small copy blurs it
+
 
 def collect(
     files_of: dict[int, list[PhotoFile]],
@@ -61,9 +63,21 @@ def _with_copies(files_of: dict[int, list[PhotoFile]], store: Store) -> dict[int
     found = originals(lambda row: store.photo_thumbnail(ids[row]), [pixels[id] for id in ids])
     copies: dict[int, list[PhotoFile]] = {id: [] for row, id in enumerate(ids) if found[row] == row}
     for row, original in enumerate(found):
-        if row != original:
+        if row == original:
+            continue
+        if _shows_the_dogs_of(store.dogs(ids[row]), store.dogs(ids[original])):
             copies[ids[original]] += files_of[ids[row]]
-    return copies
+        else:  # as large as a thumbnail, a small dog in the grass is hardly more than noise
+            copies[ids[row]] = []
+    return {id: copies[id] for id in ids if id in copies}
+
+
+def _shows_the_dogs_of(copy: list[StoredDog], original: list[StoredDog]) -> bool:
+    """Whether every dog of a copy may be one of the original's."""
+    if not copy or not original:
+        return not copy
+    cosines = np.stack([one.dog.embedding for one in copy]) @ np.stack([one.dog.embedding for one in original]).T
+    return bool((cosines.max(axis=1) >= _LIKE).all())
 
 
 def _detections(photo: Photo, dogs: list[StoredDog]) -> list[Detection]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..errors import ModelPackageError
 from ..geometry import FloatArray, clip_boxes, letterbox, to_tensor
 from ..manifest import DetectionSpec
 from ..pyramid import Pyramid
@@ -42,12 +43,20 @@ class Detector:
         Args:
             photo: with the halvings that the stages share.
             min_score: least score in 0..1 that counts; the manifest's by default.
+
+        Raises:
+            ModelPackageError: the graph's answer is not finite.
         """
         height, width = photo.height, photo.width
         level, span = photo.level(width, height, self._spec.input.side)
         canvas, mapping = letterbox(level, self._spec.input.side)
         tensor = to_tensor([canvas], self._spec.input.mean, self._spec.input.std)
         predictions = run(self._session, self._spec, tensor)[0]  # (5, anchors)
+        if not np.isfinite(predictions).all():
+            # No dog would be found, which is an answer too: Immich's server deletes the dogs that are left out of one.
+            raise ModelPackageError(
+                "The detection model answers numbers that are not finite", "Verify it with: immich-dogs models"
+            )
         scores = predictions[4]
         candidates = np.flatnonzero(scores >= (self._spec.min_score if min_score is None else min_score))
         centre, size, scores = predictions[:2, candidates].T, predictions[2:4, candidates].T, scores[candidates]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from immich_dog_plugin.errors import ModelPackageError
 from immich_dog_plugin.manifest import DetectionSpec, InputSpec
 from immich_dog_plugin.pyramid import Pyramid
 from immich_dog_plugin.stages.detector import Detections, Detector
@@ -103,3 +104,9 @@ def test_a_photo_without_an_animal_has_no_dog() -> None:
     found = detect([(0, 0, 20, 20)], [0.0])
     assert found.boxes.shape == (0, 4)
     assert found.scores.shape == (0,)
+
+
+@pytest.mark.parametrize(("box", "score"), [((1, 2, 30, 40), np.nan), ((1, np.inf, 30, 40), 0.1)])
+def test_an_answer_that_is_not_finite_is_no_photo_without_a_dog(box: Box, score: float) -> None:
+    with pytest.raises(ModelPackageError, match="not finite"):
+        detect([box], [score])

@@ -4,6 +4,7 @@ import gc
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -175,3 +176,23 @@ def test_by_default_all_cores_serve(monkeypatch: pytest.MonkeyPatch, cores: int,
     monkeypatch.setenv("IMMICH_DOGS_THREADS", str(threads))
     assert default_workers() == PhotoWorkers().workers == workers
     assert parallel.PhotoWorkers(7).workers == 7
+
+
+def test_an_error_does_not_keep_the_photo_that_it_speaks_of() -> None:
+    class Pixels:
+        """What a decoder holds."""
+
+    held: list[weakref.ref[Pixels]] = []
+
+    def decode(photo: str) -> None:
+        pixels = Pixels()
+        held.append(weakref.ref(pixels))
+        try:
+            raise OSError("cut off")
+        except OSError as error:
+            raise PhotoError(f"{photo} is damaged", "Copy it again") from error
+
+    error = attempt(decode, "a.jpg")
+    gc.collect()
+    assert isinstance(error, PhotoError)
+    assert held[0]() is None
