@@ -1,7 +1,7 @@
 """Dogs found, and other animals taken for dogs, by kind: ``python -m trainers.animals``.
 
 Measures packages (``--package``, by default the one in ``artifacts/``) through the whole pipeline, on photos that no
-stage was trained on: see ``data.kinds``. A photo counts as found, or as a false alarm, if any dog is answered for it.
+stage was trained on: see ``kinds``. A photo counts as found, or as a false alarm, if any dog is answered for it.
 Each photo of a dog is also pasted into one of another animal that is two and three times its size; it is found if the
 middle of an answered dog lies on it.
 """
@@ -25,9 +25,9 @@ from immich_dog_plugin.model_package import ModelPackage, find_package
 from immich_dog_plugin.pipeline import DogPipeline
 
 from .data.identity import read_identities
-from .data.kinds import DOG, OTHER, Folders, animal_of, held_out_photos
 from .detector.measure import TIMES, pasted
 from .export import PACKAGE
+from .kinds import DOG, OTHER, Folders, animal_of, held_out_photos
 
 THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
 LEAST = 0.1

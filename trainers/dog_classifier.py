@@ -25,9 +25,9 @@ from immich_dog_plugin.geometry import FloatArray
 from immich_dog_plugin.model_package import ModelPackage
 
 from .animals import CROPS, Candidates, Finder, Found, best_scores, held_out, lines
-from .data.kinds import CAT, DOG, KINDS, OTHER, Folders, training_photos
 from .data.sources import SOURCES
 from .export import PACKAGE, write_manifest
+from .kinds import CAT, DOG, KINDS, OTHER, Folders, training_photos
 from .runs import TrainingError
 
 STRENGTH = 10.0  # scikit-learn's C

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from itertools import count, cycle
 from pathlib import Path
@@ -25,7 +26,7 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test", "train")
 
 
 def lay_out(folder: Path, data: Path, pipeline: DogPipeline) -> None:
-    """Lists and links under ``data``; boxes and face points are what ``pipeline`` sees.
+    """Lists and copies under ``data``; boxes and face points are what ``pipeline`` sees.
 
     Args:
         folder: a folder of photos per dog, and ``no-dog``.
@@ -47,9 +48,9 @@ def lay_out(folder: Path, data: Path, pipeline: DogPipeline) -> None:
     identities(data / "identity", {"val": val, "test": test, "train": train}, dogs)
     breeds(data, bred, dogs)
     for file in photos(folder / NO_DOG):
-        linked(file, data / "negatives" / "misc" / file.name)
+        copied(file, data / "negatives" / "misc" / file.name)
     for dog in test:
-        linked(dogs[dog][0], data / "photos" / "home_dogs" / f"{dog}.jpg")
+        copied(dogs[dog][0], data / "photos" / "home_dogs" / f"{dog}.jpg")
     landmarks(data / "keypoints", [file for dog in (*val, *train) for file in dogs[dog]], pipeline)
 
 
@@ -58,11 +59,11 @@ def photos(folder: Path) -> list[Path]:
     return [file for file in sorted(folder.glob("*")) if file.suffix.lower() in PHOTO_SUFFIXES]
 
 
-def linked(file: Path, link: Path) -> Path:
-    """``link``, which leads to ``file``."""
-    link.parent.mkdir(parents=True, exist_ok=True)
-    link.symlink_to(file.resolve())
-    return link
+def copied(file: Path, copy: Path) -> Path:
+    """``copy`` of a file: an index may name no photo that lies elsewhere, be it by a link."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, copy)
+    return copy
 
 
 def identities(folder: Path, splits: Mapping[str, Sequence[str]], dogs: Mapping[str, Sequence[Path]]) -> None:
@@ -72,7 +73,7 @@ def identities(folder: Path, splits: Mapping[str, Sequence[str]], dogs: Mapping[
         for dog in names:
             for file in dogs[dog]:
                 name = f"stdove/{dog}/{file.name}"
-                linked(file, folder / name)
+                copied(file, folder / name)
                 group = f"{dog}_{file.stem}"
                 rows.append(
                     {"split": split, "set": "stdove", "dog": f"stdove/{dog}", "file": name, "source_group": group}
@@ -86,7 +87,7 @@ def breeds(data: Path, names: Sequence[str], dogs: Mapping[str, Sequence[Path]])
     for dog in names:
         for file in dogs[dog]:
             name = f"breeds/{dog}/{file.name}"
-            linked(file, data / name)
+            copied(file, data / name)
             rows.append({"file": name, "dog": "", "breed": dog, "split": "train"})
     write_table(data / "breeds.csv", rows)
 
@@ -106,7 +107,7 @@ def landmarks(folder: Path, files: Sequence[Path], pipeline: DogPipeline) -> Non
         for group in groups:
             for (file, dog), split in zip(group, cycle(SPLITS), strict=False):
                 name = named(file, split)
-                linked(file, folder / source / "images" / name)
+                copied(file, folder / source / "images" / name)
                 corners = dog.box.tolist()
                 entries.append(
                     {"image": name, box: [corners] if box == "boxes" else corners, "keypoints": points_of(dog)}

@@ -10,9 +10,9 @@ import pytest
 from immich_dog_plugin.dog_classifier import DogClassifier
 from trainers import dog_classifier
 from trainers.animals import CROPS, Candidates, best_scores, lines, wilson
-from trainers.data.kinds import CAT, DOG, OTHER, Folders, held_out_photos
 from trainers.detector.prepare import is_held_out
 from trainers.dog_classifier import choose, figures_at, fit, with_least
+from trainers.kinds import CAT, DOG, OTHER, Folders, held_out_photos
 from trainers.runs import TrainingError
 
 # Dogs look right, other animals left; at (0.2, 0) the probability is 0.65.

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..detector.prepare import draw, is_held_out, photos_under
-from .duplicates import measuring_photos
-from .identity import breed_photos, read_identities
-from .seen import Seen
+from .data.duplicates import measuring_photos
+from .data.identity import breed_photos, read_identities
+from .data.seen import Seen
+from .detector.prepare import draw, is_held_out, photos_under
 
 log = logging.getLogger(__name__)
 DOG, CAT, OTHER = KINDS = ("dogs", "cats", "other animals")
