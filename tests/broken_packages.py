@@ -80,6 +80,30 @@ def no_graph(package: Path) -> None:
     _write_checksum(package, "detection")
 
 
+def truncate(package: Path) -> None:
+    model = package / "keypoint" / "model.onnx"
+    model.write_bytes(model.read_bytes()[:100])
+
+
+def flip_a_bit(package: Path) -> None:
+    model = package / "recognition" / "model.onnx"
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(content)
+
+
+def lose_the_manifest(package: Path) -> None:
+    (package / "manifest.json").unlink()
+
+
+def lose_a_model(package: Path) -> None:
+    (package / "detection" / "model.onnx").unlink()
+
+
+def break_the_manifest(package: Path) -> None:
+    (package / "manifest.json").write_text("{")
+
+
 def without_classifier(package: Path) -> None:
     """Answer every detection: the classifier would drop most of what a broken graph embeds, whichever graph it is."""
     changed = _manifest(package).model_copy(update={"dog_classifier": None})

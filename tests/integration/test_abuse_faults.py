@@ -24,9 +24,10 @@ from harness.service import ProcessService, Service
 from immich_dog_plugin.contract import TASK, check_answer, request_entries
 from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import Dog, DogPipeline
+from tests.broken_packages import flip_a_bit, truncate
 from tests.integration.asking import ask, assert_same_dogs, png
 from tests.integration.conftest import NEWEST, StartService
-from tests.integration.test_model_cache import DAMAGES, flip_a_bit, truncate
+from tests.integration.test_model_cache import DAMAGES
 from tests.integration.waiting import wait_for
 from tests.tiny_package import red_dog_photo
 

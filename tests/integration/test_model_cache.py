@@ -14,6 +14,7 @@ from harness.service import Service
 from immich_dog_plugin.contract import TASK, request_entries
 from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
+from tests.broken_packages import break_the_manifest, flip_a_bit, lose_a_model, lose_the_manifest, truncate
 from tests.integration.asking import ask, assert_same_dogs, png
 from tests.integration.conftest import StartService
 from tests.tiny_package import red_dog_photo
@@ -26,30 +27,6 @@ def put_own_package(service: Service, package: ModelPackage, name: str) -> Path:
     folder = service.cache / TASK / name
     shutil.copytree(package.path, folder)
     return folder
-
-
-def truncate(package: Path) -> None:
-    model = package / "keypoint" / "model.onnx"
-    model.write_bytes(model.read_bytes()[:100])
-
-
-def flip_a_bit(package: Path) -> None:
-    model = package / "recognition" / "model.onnx"
-    content = bytearray(model.read_bytes())
-    content[len(content) // 2] ^= 1
-    model.write_bytes(content)
-
-
-def lose_the_manifest(package: Path) -> None:
-    (package / "manifest.json").unlink()
-
-
-def lose_a_model(package: Path) -> None:
-    (package / "detection" / "model.onnx").unlink()
-
-
-def break_the_manifest(package: Path) -> None:
-    (package / "manifest.json").write_text("{")
 
 
 DAMAGES = (truncate, flip_a_bit, lose_the_manifest, lose_a_model, break_the_manifest)

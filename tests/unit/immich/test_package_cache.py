@@ -19,7 +19,16 @@ from PIL import Image
 from immich_dog_plugin.contract import request_entries
 from immich_dog_plugin.model_package import ModelPackage
 from immich_dog_plugin.pipeline import DogPipeline
-from tests.broken_packages import no_graph, stages_swapped, weights_elsewhere
+from tests.broken_packages import (
+    break_the_manifest,
+    flip_a_bit,
+    lose_a_model,
+    lose_the_manifest,
+    no_graph,
+    stages_swapped,
+    truncate,
+    weights_elsewhere,
+)
 from tests.tiny_package import red_dog_photo
 from tests.unit.immich.stand_in import HTTPException, Service
 
@@ -49,30 +58,6 @@ def put(package: ModelPackage, folder: Path) -> Path:
 
 def content(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-
-
-def truncate(package: Path) -> None:
-    model = package / "keypoint" / "model.onnx"
-    model.write_bytes(model.read_bytes()[:100])
-
-
-def flip_a_bit(package: Path) -> None:
-    model = package / "recognition" / "model.onnx"
-    content = bytearray(model.read_bytes())
-    content[len(content) // 2] ^= 1
-    model.write_bytes(content)
-
-
-def lose_the_manifest(package: Path) -> None:
-    (package / "manifest.json").unlink()
-
-
-def lose_a_model(package: Path) -> None:
-    (package / "detection" / "model.onnx").unlink()
-
-
-def break_the_manifest(package: Path) -> None:
-    (package / "manifest.json").write_text("{")
 
 
 DAMAGES = (truncate, flip_a_bit, lose_the_manifest, lose_a_model, break_the_manifest)
